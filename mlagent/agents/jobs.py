@@ -1,0 +1,174 @@
+"""What the three agents share when they work: a desk to build jobs at, and reading what came out.
+
+Guarantees that a record from a sandbox is parsed strictly and validated before anybody reads it,
+and that an outcome other than `ok` becomes a sentence. Does not decide anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlagent.content import Content
+from mlagent.contracts.base import Record, Role
+from mlagent.contracts.errors import MlagentError
+from mlagent.contracts.ports import CodeClass, Job, Journal, Limits, Outcome, Progress, Sandbox
+from mlagent.documents import read_record
+
+R = TypeVar("R", bound=Record)
+MB = 2**20
+
+
+@dataclass
+class JobFacts:
+    """One finished job, as the ledger wants to know it."""
+
+    agent: Role
+    name: str
+    verdict: str
+    wall_s: float
+    limits: Limits
+
+
+@dataclass
+class Desk:
+    """Everything an agent needs to run jobs.
+
+    Attributes:
+        scratch: private folder of this run; inputs are written below it.
+        memory_mb, cpus: limits of each job.
+        stop: asked while a job runs; True ends it early.
+    """
+
+    content: Content
+    sandbox: Sandbox
+    journal: Journal
+    progress: Progress
+    scratch: Path
+    clock: Callable[[], float]
+    memory_mb: int
+    cpus: int
+    stop: Callable[[], bool] = lambda: False
+    done: list[JobFacts] = field(default_factory=list)
+
+    def folder(self, name: str) -> Path:
+        """A new or existing folder below the scratch space."""
+        path = self.scratch / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def shipped_class(self, relative: str) -> CodeClass:
+        """B for shipped content, C when `--content` supplies this file."""
+        path = self.content.path(relative)
+        return "B" if path.is_relative_to(self.content.shipped) else "C"
+
+    def run(
+        self,
+        agent: Role,
+        name: str,
+        command: str,
+        *,
+        inputs: Mapping[str, Path],
+        outputs: Mapping[str, int],
+        into: Path,
+        wall_s: float,
+        code: CodeClass,
+        args: tuple[str, ...] = (),
+        on_line: Callable[[str], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Outcome:
+        """Run one job and write it to the journal. Raises SandboxBroken, PrerequisiteMissing."""
+        limits = Limits(wall_s=wall_s, memory_mb=self.memory_mb, cpus=float(self.cpus))
+        job = Job(
+            name=name,
+            command=command,
+            inputs=dict(inputs),
+            outputs=dict(outputs),
+            into=into,
+            limits=limits,
+            args=args,
+            code=code,
+        )
+        outcome = self.sandbox.run(job, on_line, stop or self.stop)
+        self.done.append(JobFacts(agent, name, outcome.verdict, outcome.wall_s, limits))
+        self.journal.append(
+            "job.end",
+            agent=agent,
+            job=name,
+            verdict=outcome.verdict,
+            sentence=outcome.sentence,
+            wall_s=round(outcome.wall_s, 3),
+            files={item.name: item.sha256 for item in outcome.files.values()},
+            refused=list(outcome.refused),
+        )
+        return outcome
+
+    def claims(self, candidate: str) -> Callable[[str], None]:
+        """Shows the progress lines of a candidate: its own claims, never a score."""
+
+        def on_line(line: str) -> None:
+            if not line.startswith('{"progress"') or len(line) > 2000:
+                return
+            try:
+                facts = json.loads(line)["progress"]
+            except (ValueError, KeyError, RecursionError):
+                return
+            if isinstance(facts, dict):
+                shown = {
+                    str(key)[:20]: value if isinstance(value, int | float) else str(value)[:40]
+                    for key, value in list(facts.items())[:8]
+                }
+                self.progress.update(candidate=candidate, **shown)
+
+        return on_line
+
+    def script(
+        self,
+        agent: Role,
+        name: str,
+        relative: str,
+        model: type[R],
+        *,
+        table: Path,
+        request: Mapping[str, Any],
+        into: Path,
+        wall_s: float,
+    ) -> R:
+        """Run one shipped analysis script on dev rows and return its validated record.
+
+        Raises:
+            MlagentError: the script did not end well, or wrote something that is not the record.
+        """
+        asked = self.folder(f"in/{name}") / "request.json"
+        asked.write_text(json.dumps(request, allow_nan=False))
+        outcome = self.run(
+            agent,
+            name,
+            "script",
+            inputs={
+                "script.py": self.content.path(relative),
+                "dev.parquet": table,
+                "request.json": asked,
+            },
+            outputs={"result.json": 8 * MB},
+            into=into,
+            wall_s=wall_s,
+            code=self.shipped_class(relative),
+        )
+        found = outcome.files.get("result.json")
+        if not outcome.ok or found is None:
+            raise MlagentError(
+                f"The {agent} did not finish ({name}): {outcome.sentence}",
+                remedy=_last_line(outcome.log),
+            )
+        return read_record(
+            model, found.path.read_text(encoding="utf-8"), f"{name}: result.json", format="json"
+        )
+
+
+def _last_line(log: str) -> str:
+    lines = [line for line in log.splitlines() if line.strip()]
+    return f"Its last words: {lines[-1][:300]}" if lines else ""

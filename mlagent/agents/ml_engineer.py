@@ -1,0 +1,258 @@
+"""The ml-engineer at work: candidates are scored on folds, fitted, asked for predictions, in the
+sandbox.
+
+Works for any candidate folder, whoever wrote it: shipped templates (class B) run all folds in one
+container; everything else gets a container of its own for each fit and each predict, and the
+predict container never sees a label. A candidate that fails has a sentence instead of a score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlagent.contracts.ports import CodeClass, Outcome
+from mlagent.referee.check import check_prediction
+from mlagent.referee.metrics import Truth
+from mlagent.sandbox.collect import BadArray, read_npy
+
+from .jobs import MB, Desk
+
+MODEL_MB = 1024
+START_S = 20.0
+"""Seconds a job may take beside its own budget: container, imports, reading and writing."""
+
+
+@dataclass(frozen=True)
+class CandidateFolder:
+    """A candidate and whose code it is."""
+
+    name: str
+    path: Path
+    code: CodeClass
+
+
+@dataclass
+class FoldResult:
+    """What came of one candidate on the folds.
+
+    Attributes:
+        predictions: fold index -> prediction of its held-out rows, ascending row order.
+        outcome: 'ok', or a sentence why there is no score.
+        probe: prediction of the first fold's model on the probe rows, when one was asked for.
+    """
+
+    name: str
+    predictions: dict[int, np.ndarray] = field(default_factory=dict)
+    outcome: str = "ok"
+    fit_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    probe: np.ndarray | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome == "ok"
+
+
+@dataclass
+class Fitted:
+    """A model that came out of a fit: a folder with model.pkl, or a sentence."""
+
+    folder: Path
+    sha256: str | None
+    outcome: str
+    fit_seconds: float
+    schedule: dict[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.sha256 is not None
+
+
+def width(truth: Truth) -> int:
+    """How many columns a prediction has: 1, or the number of classes."""
+    return len(truth.classes) if truth.kind == "multiclass" else 1
+
+
+def score_on_folds(
+    desk: Desk,
+    candidate: CandidateFolder,
+    *,
+    train: Path,
+    folds: np.ndarray,
+    truth: Truth,
+    budget_s: float,
+    into: Path,
+    probe: Path | None = None,
+    probe_rows: int = 0,
+) -> FoldResult:
+    """Class B: all folds in one job. Checks every array before it is believed.
+
+    Args:
+        train: Parquet of dev rows with the target.
+        folds: int8 array (F, n): 0 unused, 1 train, 2 held out.
+        truth: of the same n rows.
+        budget_s: seconds for the fit of each fold.
+        probe: features to be predicted with the first fold's model.
+    """
+    assert candidate.code == "B", "candidates of strangers get one container per fold"
+    arranged = desk.folder(f"in/folds-{candidate.name}") / "folds.npy"
+    np.save(arranged, folds, allow_pickle=False)
+    inputs = {"candidate": candidate.path, "train.parquet": train, "folds.npy": arranged}
+    if probe is not None:
+        inputs["probe.parquet"] = probe
+    columns = width(truth)
+    held = [int((row == 2).sum()) for row in folds]
+    outputs = {f"oof_{i}.npy": rows * columns * 8 + 256 for i, rows in enumerate(held)}
+    outputs |= {"probe.npy": probe_rows * columns * 8 + 256, "folds.json": MB}
+    outcome = desk.run(
+        "ml-engineer",
+        f"folds {candidate.name}",
+        "folds",
+        inputs=inputs,
+        outputs=outputs,
+        into=into,
+        wall_s=len(folds) * (budget_s * 1.5 + 10) + START_S,
+        code=candidate.code,
+        args=("--budget-s", f"{budget_s:.2f}"),
+        on_line=desk.claims(candidate.name),
+    )
+    result = FoldResult(candidate.name)
+    told = _folds_json(outcome)
+    for index, rows in enumerate(held):
+        entry = told.get(index, {})
+        result.fit_seconds += _number(entry.get("fit_seconds"))
+        result.predict_seconds += _number(entry.get("predict_seconds"))
+        file = outcome.files.get(f"oof_{index}.npy")
+        if file is None:
+            why = str(entry.get("error") or outcome.sentence)[:300]
+            result.outcome = f"no score: fold {index + 1} of {len(folds)}: {why}"
+            return result
+        problem = _take(file.path, rows, truth, index, result.predictions)
+        if problem:
+            result.outcome = f"no score: fold {index + 1} of {len(folds)}: {problem}"
+            return result
+    if probe is not None and (file := outcome.files.get("probe.npy")) is not None:
+        holder: dict[int, np.ndarray] = {}
+        if _take(file.path, probe_rows, truth, 0, holder) is None:
+            result.probe = holder[0]
+    return result
+
+
+def fit(
+    desk: Desk,
+    candidate: CandidateFolder,
+    *,
+    train: Path,
+    budget_s: float,
+    into: Path,
+    grace_s: float = START_S,
+) -> Fitted:
+    """Fit on all rows of `train`. A kill at the deadline leaves the last model that was yielded."""
+    outcome = desk.run(
+        "ml-engineer",
+        f"fit {candidate.name}",
+        "fit",
+        inputs={"candidate": candidate.path, "train.parquet": train},
+        outputs={"model.pkl": MODEL_MB * MB, "fit.json": MB, "schedule.json": 4 * MB},
+        into=into,
+        wall_s=budget_s + grace_s,
+        code=candidate.code,
+        args=("--budget-s", f"{budget_s:.2f}"),
+        on_line=desk.claims(candidate.name),
+    )
+    told = _json_object(outcome, "fit.json")
+    seconds = _number(told.get("fit_seconds")) or outcome.wall_s
+    model = outcome.files.get("model.pkl")
+    if model is None:
+        why = "time" if outcome.verdict == "time" else outcome.sentence
+        return Fitted(into, None, f"no model: {why}", seconds)
+    state = "ok"
+    if not outcome.ok:
+        state = f"kept the last model that was yielded ({outcome.sentence})"
+    desk.journal.append("model.saved", candidate=candidate.name, sha256=model.sha256)
+    schedule = _json_object(outcome, "schedule.json") or None
+    return Fitted(into, model.sha256, state, seconds, schedule)
+
+
+def predict(
+    desk: Desk,
+    candidate: CandidateFolder,
+    model: Path,
+    *,
+    features: Path,
+    rows: int,
+    truth: Truth,
+    into: Path,
+    name: str,
+    wall_s: float = 120.0,
+) -> tuple[np.ndarray | None, str, float]:
+    """Predictions in the order of `features`, or a sentence why not; and the job's seconds."""
+    outcome = desk.run(
+        "ml-engineer",
+        f"predict {name}",
+        "predict",
+        inputs={"candidate": candidate.path, "model": model, "features.parquet": features},
+        outputs={"predictions.npy": rows * width(truth) * 8 + 256},
+        into=into,
+        wall_s=wall_s,
+        code=candidate.code,
+        stop=lambda: False,
+    )
+    file = outcome.files.get("predictions.npy")
+    if not outcome.ok or file is None:
+        refused = f" ({'; '.join(outcome.refused)})" if outcome.refused else ""
+        return None, f"no score: {outcome.sentence}{refused}", outcome.wall_s
+    holder: dict[int, np.ndarray] = {}
+    problem = _take(file.path, rows, truth, 0, holder)
+    if problem:
+        return None, f"no score: {problem}", outcome.wall_s
+    return holder[0], "ok", outcome.wall_s
+
+
+def _take(
+    path: Path, rows: int, truth: Truth, index: int, into: dict[int, np.ndarray]
+) -> str | None:
+    try:
+        array = read_npy(path, rows, width(truth), finite=False)
+    except BadArray as problem:
+        return str(problem)
+    problem_text = check_prediction(array, rows, truth.kind, truth.classes)
+    if problem_text is None:
+        into[index] = array
+    return problem_text
+
+
+def _json_object(outcome: Outcome, name: str) -> dict[str, Any]:
+    file = outcome.files.get(name)
+    if file is None:
+        return {}
+    try:
+        value = json.loads(file.path.read_bytes())
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _folds_json(outcome: Outcome) -> dict[int, Mapping[str, Any]]:
+    file = outcome.files.get("folds.json")
+    if file is None:
+        return {}
+    try:
+        value = json.loads(file.path.read_bytes())
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(value, list):
+        return {}
+    return {i: entry for i, entry in enumerate(value) if isinstance(entry, dict)}
+
+
+def _number(value: object) -> float:
+    if isinstance(value, int | float) and 0 <= value < 1e9:
+        return float(value)
+    return 0.0

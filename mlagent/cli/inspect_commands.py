@@ -1,0 +1,144 @@
+"""`mlagent runs`, `board`, `compare`, `report`: look at what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import Json, console, interval, print_json, signed
+
+runs_app = typer.Typer(help="List, remove or prune runs.", rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(runs_app, name="runs", invoke_without_command=True)
+    app.command(epilog="Example:\n\n  mlagent board")(board)
+    app.command(epilog="Example:\n\n  mlagent compare 20260101-1200 20260102-0900")(compare)
+    app.command(epilog="Example:\n\n  mlagent report --open")(report)
+
+
+@runs_app.callback(invoke_without_command=True)
+def runs(context: typer.Context, as_json: Json = False) -> None:
+    """List the runs of this folder."""
+    if context.invoked_subcommand is not None:
+        return
+    from rich.table import Table
+
+    from mlagent.orchestrator.looking import list_runs
+
+    rows = list_runs(Path.cwd())
+    if as_json:
+        print_json({"runs": [row._asdict() for row in rows]})
+        return
+    if not rows:
+        console().print('No runs here. Start with `mlagent plan "..."` and `mlagent execute`.')
+        return
+    table = Table("run", "kind", "state", "model", "score", "tier", "seconds", "verdict")
+    for row in rows:
+        table.add_row(*[str(value) for value in row])
+    console().print(table)
+
+
+@runs_app.command("rm")
+def runs_rm(
+    run: Annotated[list[str], typer.Argument(help="Run ids or unique prefixes.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete runs."""
+    from mlagent.store.project import Project
+
+    project = Project(Path.cwd())
+    found = [project.runs.find(name, finished=False) for name in run]
+    if not yes:
+        typer.confirm(f"Delete {', '.join(item.id for item in found)}?", abort=True)
+    for item in found:
+        project.runs.remove(item)
+        console().print(f"deleted {item.id}")
+
+
+@runs_app.command("prune")
+def runs_prune(
+    keep: Annotated[
+        int, typer.Option(help="How many of the latest finished runs stay.", min=0)
+    ] = 5,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete unfinished runs and all but the latest finished ones."""
+    from mlagent.orchestrator.looking import prunable
+    from mlagent.store.project import Project
+
+    project = Project(Path.cwd())
+    gone = prunable(project, keep)
+    if not gone:
+        console().print("Nothing to prune.")
+        return
+    if not yes:
+        typer.confirm(f"Delete {len(gone)} runs: {', '.join(i.id for i in gone)}?", abort=True)
+    with project.lock():
+        for item in gone:
+            project.runs.remove(item)
+    console().print(f"deleted {len(gone)} runs")
+
+
+def board(as_json: Json = False) -> None:
+    """Every candidate that the referee scored on the dev folds of the latest seal."""
+    from rich.table import Table
+
+    from mlagent.orchestrator.looking import read_board
+
+    found = read_board(Path.cwd())
+    if as_json:
+        print_json(found.as_json())
+        return
+    table = Table("place", "candidate", found.metric, "run", "outcome")
+    for place, row in enumerate(found.rows, start=1):
+        table.add_row(
+            str(place) if row.entry.score else "-",
+            row.entry.name,
+            interval(row.entry.score),
+            row.run,
+            row.entry.outcome,
+        )
+    console().print(table)
+    console().print(f"seal {found.seal}, dev folds only; {len(found.rows)} tries", style="dim")
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A run.")],
+    b: Annotated[str | None, typer.Argument(help="Another; default: the latest.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two runs on the same vault rows, paired."""
+    from mlagent.orchestrator.looking import compare_runs
+
+    made = compare_runs(Path.cwd(), a, b)
+    if as_json:
+        print_json(made.as_json())
+        return
+    out = console()
+    out.print(f"{made.metric} on the same {made.rows:,} rows (seal {made.seal})")
+    out.print(f"  {made.first}: {interval(made.scores['first'])}")
+    out.print(f"  {made.second}: {interval(made.scores['second'])}")
+    out.print(f"  {made.first} against {made.second}: {signed(made.difference)}")
+
+
+def report(
+    run: Annotated[str | None, typer.Argument(help="Default: the latest.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Where the report of a run is; `--open` shows it."""
+    from mlagent.orchestrator.looking import find_report
+
+    path = find_report(Path.cwd(), run)
+    if as_json:
+        print_json({"report": str(path)})
+    else:
+        typer.echo(str(path))
+    if open_:
+        import webbrowser
+
+        webbrowser.open(path.as_uri())

@@ -1,0 +1,112 @@
+"""The `mlagent` command. Nothing heavy is imported until a command runs.
+
+Every error ends here as a sentence on stderr and an exit code (see `contracts/errors.py`); an error
+that nobody foresaw is written to a file with its traceback, and the user gets its name and the
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlagent import __version__
+from mlagent.contracts.errors import Interrupted, MlagentError
+
+from . import inspect_commands, plan_commands, run_commands, system_commands
+
+app = typer.Typer(
+    name="mlagent",
+    help=(
+        "Three specialists, one referee, one sandbox: from a sentence and a table to a scored model.\n\n"
+        'Start with: mlagent plan "churn model" --data churn.csv   then: mlagent execute'
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"mlagent {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    content: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder whose contracts/, orchestrator/, templates/ win.", metavar="DIR"
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if content is not None:
+        os.environ["MLAGENT_CONTENT"] = str(content.resolve())
+
+
+plan_commands.register(app)
+run_commands.register(app)
+inspect_commands.register(app)
+system_commands.register(app)
+
+
+def _show(error: MlagentError) -> None:
+    if "--json" in sys.argv[1:]:
+        kind = type(error).__name__
+        body = {"error": kind, "message": error.message, "remedy": error.remedy}
+        typer.echo(json.dumps({"schema": "mlagent/error/v1", **body}))
+    typer.echo(f"mlagent: {error.message}", err=True)
+    if error.remedy:
+        typer.echo(f"  {error.remedy}", err=True)
+
+
+def _crash(error: Exception) -> None:
+    handle, name = tempfile.mkstemp(prefix="mlagent-crash-", suffix=".txt")
+    with os.fdopen(handle, "w") as file:
+        file.write(f"mlagent {__version__}, Python {sys.version}\n")
+        file.write("".join(traceback.format_exception(error)))
+    typer.echo(
+        f"mlagent: an error that should not happen: {type(error).__name__}. This is a defect.",
+        err=True,
+    )
+    typer.echo(f"  Please report it with the file {name} (look through it first).", err=True)
+
+
+def main() -> None:
+    """Run the command line and leave with the documented exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except MlagentError as error:
+        _show(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _show(Interrupted("Stopped.", remedy="`mlagent execute --resume` goes on with the run."))
+        code = Interrupted.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if callable(show):  # click's own usage errors explain themselves
+            show()
+            code = 2
+        elif type(error).__name__ == "Abort":
+            code = 130
+        else:
+            _crash(error)
+            code = 1
+    sys.exit(code if isinstance(code, int) else 0)

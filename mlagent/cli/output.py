@@ -1,0 +1,61 @@
+"""How commands print: tables for people, one JSON document on stdout for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlagent.contracts.evaluation import Difference, Score
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, logs on stderr.")]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that interprets no markup in data."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    """A record or plain value as one JSON document on stdout."""
+    from mlagent.store.files import json_bytes
+
+    sys.stdout.write(json_bytes(value).decode())
+
+
+def as_dict(record: Any) -> Any:
+    """A record as plain JSON values."""
+    return json.loads(record.model_dump_json())
+
+
+def number(value: float) -> str:
+    """A score with sensible digits: 0.8453, 41.74, 47,176."""
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 10:
+        return f"{value:.2f}"
+    return f"{value:.4f}"
+
+
+def interval(score: Score | None) -> str:
+    """'0.8453 [0.8301, 0.8605]'."""
+    if score is None:
+        return "no score"
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+
+
+def signed(difference: Difference) -> str:
+    """'+0.0123 [+0.0040, +0.0201] better'."""
+    parts = [
+        f"{'+' if value >= 0 else '-'}{number(abs(value))}"
+        for value in (difference.value, difference.low, difference.high)
+    ]
+    return f"{parts[0]} [{parts[1]}, {parts[2]}] {difference.verdict}"

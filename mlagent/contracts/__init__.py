@@ -1,0 +1,1 @@
+"""Floor 0: records, ports and errors. No input or output happens here."""

@@ -1,0 +1,108 @@
+"""The names of the metrics, their tasks and directions. The functions live in `referee/metrics.py`.
+
+`needs`: what a prediction must be for the metric: `score` (any ranking or probability),
+`probability`, `label` (made from probabilities with a frozen threshold or the arg max), `value`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from .base import Direction, TaskKind
+
+Needs = Literal["score", "probability", "label", "value"]
+
+
+class MetricInfo(NamedTuple):
+    """What is known of a metric without importing numpy."""
+
+    name: str
+    title: str
+    tasks: tuple[TaskKind, ...]
+    direction: Direction
+    needs: Needs
+    words: tuple[str, ...]
+
+
+METRICS: dict[str, MetricInfo] = {
+    info.name: info
+    for info in (
+        MetricInfo(
+            "roc_auc",
+            "ROC AUC",
+            ("binary",),
+            "maximize",
+            "score",
+            ("roc auc", "auc", "roc", "auroc"),
+        ),
+        MetricInfo(
+            "pr_auc",
+            "PR AUC (average precision)",
+            ("binary",),
+            "maximize",
+            "score",
+            ("pr auc", "average precision", "auprc", "precision recall"),
+        ),
+        MetricInfo(
+            "log_loss",
+            "log loss",
+            ("binary", "multiclass"),
+            "minimize",
+            "probability",
+            ("log loss", "logloss", "cross entropy"),
+        ),
+        MetricInfo("brier", "Brier score", ("binary",), "minimize", "probability", ("brier",)),
+        MetricInfo("f1", "F1", ("binary",), "maximize", "label", ("f1",)),
+        MetricInfo(
+            "accuracy", "accuracy", ("binary", "multiclass"), "maximize", "label", ("accuracy",)
+        ),
+        MetricInfo(
+            "balanced_accuracy",
+            "balanced accuracy",
+            ("binary", "multiclass"),
+            "maximize",
+            "label",
+            ("balanced accuracy",),
+        ),
+        MetricInfo(
+            "mcc", "Matthews correlation", ("binary",), "maximize", "label", ("mcc", "matthews")
+        ),
+        MetricInfo("cost", "mean cost", ("binary", "multiclass"), "minimize", "label", ("cost",)),
+        MetricInfo("macro_f1", "macro F1", ("multiclass",), "maximize", "label", ("macro f1",)),
+        MetricInfo(
+            "ovr_auc",
+            "one-vs-rest AUC",
+            ("multiclass",),
+            "maximize",
+            "score",
+            ("ovr auc", "one vs rest"),
+        ),
+        MetricInfo(
+            "kappa", "Cohen's kappa (quadratic)", ("multiclass",), "maximize", "label", ("kappa",)
+        ),
+        MetricInfo(
+            "rmse",
+            "RMSE",
+            ("regression",),
+            "minimize",
+            "value",
+            ("rmse", "root mean squared error"),
+        ),
+        MetricInfo(
+            "mae", "MAE", ("regression",), "minimize", "value", ("mae", "mean absolute error")
+        ),
+        MetricInfo("r2", "R2", ("regression",), "maximize", "value", ("r2", "r squared")),
+        MetricInfo(
+            "mape", "MAPE", ("regression",), "minimize", "value", ("mape", "percentage error")
+        ),
+        MetricInfo("rmsle", "RMSLE", ("regression",), "minimize", "value", ("rmsle",)),
+        MetricInfo(
+            "pinball", "pinball loss", ("regression",), "minimize", "value", ("pinball", "quantile")
+        ),
+    )
+}
+DEFAULT_METRIC: dict[TaskKind, str] = {
+    "binary": "roc_auc",
+    "multiclass": "log_loss",
+    "regression": "rmse",
+}

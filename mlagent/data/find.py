@@ -1,0 +1,87 @@
+"""Which file is meant: the flag, then mlagent.yaml, then the one plausible data file in the folder.
+
+Guarantees: never a silent guess between two. Does not: look into subfolders or open a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlagent.contracts.errors import BadInput
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson")
+NOT_DATA = (
+    "requirements",
+    "readme",
+    "license",
+    "licence",
+    "changelog",
+    "constraints",
+    "notes",
+    "robots",
+    "cmakelists",
+)
+OUTPUTS = ("prediction", "submission", "scored")
+SHOWN = 12
+
+
+def find_table(
+    folder: Path, flag: Path | None = None, configured: str | None = None
+) -> Path | None:
+    """The table to read, or None when the folder holds none.
+
+    Args:
+        folder: where the user stands; relative `configured` paths start here.
+        flag: `--data`, as typed.
+        configured: `data` of mlagent.yaml.
+
+    Raises:
+        BadInput: the named file is not there, or several files are plausible.
+    """
+    if flag is not None:
+        return _existing(flag, "--data")
+    if configured:
+        path = Path(configured).expanduser()
+        return _existing(path if path.is_absolute() else folder / path, "mlagent.yaml (data)")
+    found = _plausible(folder)
+    if len(found) > 1:
+        names = ", ".join(repr(path.name) for path in found[:SHOWN])
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise BadInput(
+            f"Several files here could be the table: {names}{more}.",
+            remedy=f"Choose one with --data, for example: --data {found[0].name}",
+        )
+    return found[0] if found else None
+
+
+def _existing(path: Path, said_by: str) -> Path:
+    if not path.exists():
+        near = [other.name for other in _plausible(path.parent)] if path.parent.is_dir() else []
+        hint = f" Files beside it: {', '.join(map(repr, near[:SHOWN]))}." if near else ""
+        raise BadInput(
+            f"The table {str(path)!r} named by {said_by} does not exist.",
+            remedy=f"Check the path.{hint}",
+        )
+    if path.is_dir():
+        raise BadInput(
+            f"The table {str(path)!r} named by {said_by} is a folder.",
+            remedy="Name the file in it.",
+        )
+    return path
+
+
+def _plausible(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+        and not any(word in path.stem.lower() for word in OUTPUTS)
+        and not (
+            path.suffix.lower() == ".txt"
+            and any(path.stem.lower().startswith(word) for word in NOT_DATA)
+        )
+    ]

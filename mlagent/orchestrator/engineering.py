@@ -1,0 +1,405 @@
+"""The ml-engineer's phases: baselines, folds, choice, fit.
+
+Guarantees: the choice is made on dev folds only; below the linear baseline there, linear ships.
+Fold fits get at most a quarter of the budget, the fit on all dev rows gets what is left before the
+verdict's reserve.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlagent.referee.dummy import dummy_prediction
+from mlagent.referee.importance import permuted_copies
+from mlagent.referee.threshold import best_threshold
+from mlagent.templates.candidates import CandidateName, default_members, render_candidate
+
+from mlagent.agents.ml_engineer import (
+    CandidateFolder,
+    Fitted,
+    FoldResult,
+    fit,
+    score_on_folds,
+    width,
+)
+from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
+from mlagent.contracts.errors import MlagentError
+from mlagent.contracts.evaluation import CandidateScore
+from mlagent.referee.intervals import judge_many
+from mlagent.referee.leaderboard import choose
+from mlagent.referee.metrics import Truth, Undefined, compute
+from mlagent.store.files import write_json
+
+from .saved import write_predictions
+from .state import Bench, State
+
+FOLD_SHARE = 0.25
+LINEAR_BUDGET_S = 10.0
+PROBE_ROWS = 1_000
+PROBE_COLUMNS = 40
+
+
+class OutOfFold:
+    """Predictions on held-out rows, one layer per fold, as the referee wants them.
+
+    Attributes:
+        folds: int8 array (F, n): 0 unused, 1 train, 2 held out.
+    """
+
+    def __init__(self, folds: np.ndarray, columns: int) -> None:
+        self.folds = folds
+        self._shape = folds.shape if columns == 1 else (*folds.shape, columns)
+
+    def layers(self, result: FoldResult) -> np.ndarray:
+        """(F, n) or (F, n, k); NaN where a row was not held out."""
+        array = np.full(self._shape, np.nan)
+        for index, prediction in result.predictions.items():
+            array[index, self.folds[index] == 2] = prediction
+        return array
+
+    def dummy(self, truth: Truth, metric: str) -> np.ndarray:
+        """The dummy of each fold, from that fold's training rows."""
+        array = np.full(self._shape, np.nan)
+        for index, row in enumerate(self.folds):
+            rows = int((row == 2).sum())
+            learnt = truth.take(np.flatnonzero(row == 1))
+            array[index, row == 2] = dummy_prediction(learnt, metric, rows)
+        return array
+
+    def first_repeat(self, layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that were held out, rising, and the first prediction of each."""
+        held = self.folds == 2
+        rows = np.flatnonzero(held.any(axis=0))
+        return rows, layers[held.argmax(axis=0)[rows], rows]
+
+
+def left(bench: Bench, state: State) -> float:
+    """Seconds until the budget is used up."""
+    return state.request.budget_s - (bench.clock() - bench.started)
+
+
+def score_candidates(bench: Bench, state: State) -> None:
+    """Score linear and the chosen option on the frozen folds; the dummy is computed here."""
+    table = _table(state)
+    assert state.dev_file is not None
+    truth = table.truth(state.dev)
+    oof = OutOfFold(state.folds, width(truth))
+    budget = state.request.budget_s
+    folds = len(state.folds)
+    option = state.request.selection["ml-engineer"]
+
+    state.linear = author(bench, state, "linear", LINEAR_BUDGET_S)
+    begun = bench.clock()
+    bench.desk.progress.update(candidate="linear", folds=folds)
+    _score(bench, state, state.linear, truth, min(LINEAR_BUDGET_S, budget * 0.1))
+    state.fitted["linear"] = fit_linear(bench, state)
+    spent = bench.clock() - begun
+
+    share = max(0.0, budget * FOLD_SHARE - spent * 0.5 - 2.0)
+    each = max(0.5, share / folds * 0.85)
+    state.chosen = author(bench, state, option, each)
+    probe, probe_rows = _probe(bench, state)
+    if left(bench, state) < 8 and budget < 30:
+        state.notes.append(
+            "The budget was too small for the chosen option; only linear was fitted."
+        )
+        state.scored[option] = FoldResult(option, outcome="no score: the budget was used up")
+    else:
+        bench.desk.progress.update(candidate=option, folds=folds, seconds_each=round(each, 1))
+        _score(bench, state, state.chosen, truth, each, probe, probe_rows)
+    _keep(bench, state, oof, truth)
+
+
+def _score(
+    bench: Bench,
+    state: State,
+    candidate: CandidateFolder,
+    truth: Truth,
+    budget_s: float,
+    probe: Path | None = None,
+    probe_rows: int = 0,
+) -> None:
+    assert state.dev_file is not None
+    state.scored[candidate.name] = score_on_folds(
+        bench.desk,
+        candidate,
+        train=state.dev_file,
+        folds=state.folds,
+        truth=truth,
+        budget_s=budget_s,
+        into=bench.desk.folder(f"out/folds-{candidate.name}"),
+        probe=probe,
+        probe_rows=probe_rows,
+    )
+
+
+def _probe(bench: Bench, state: State) -> tuple[Path | None, int]:
+    """Permuted copies of the first fold's held-out rows, for permutation importance."""
+    table = _table(state)
+    held = np.flatnonzero(state.folds[0] == 2)
+    frame = table.frame(state.dev[held])
+    columns = [name for name in state.features if name not in (state.task.group,)][:PROBE_COLUMNS]
+    if not columns or not len(held):
+        return None, 0
+    stacked, index = permuted_copies(frame, columns, state.request.seed, PROBE_ROWS)
+    path = bench.desk.scratch / "probe.parquet"
+    from mlagent.data.wire import write_frame
+
+    write_frame(stacked, path)
+    state.facts["probe"] = index
+    return path, len(stacked)
+
+
+def author(bench: Bench, state: State, name: CandidateName, budget_s: float) -> CandidateFolder:
+    """Have the template author write a candidate folder for this task."""
+    folder = bench.run.path / "artifacts" / "ml-engineer" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = candidate_spec(bench, state, name, budget_s)
+    render_candidate(bench.desk.content, name, spec, folder)
+    return CandidateFolder(
+        name, folder, bench.desk.shipped_class(f"templates/candidates/{name}.py.j2")
+    )
+
+
+def candidate_spec(bench: Bench, state: State, name: str, budget_s: float) -> CandidateSpec:
+    """spec.json for one candidate: everything `fit` may know."""
+    task, plan = state.task, state.validation
+    assert state.exploration is not None
+    assert plan is not None
+    assert task.kind is not None
+    roles = state.exploration.roles.columns
+    columns = {
+        column: SpecColumn(
+            role="id" if column == task.group else roles[column].role, dtype=roles[column].dtype
+        )
+        for column in state.features
+    }
+    members: tuple[dict[str, Any], ...] = ()
+    if name == "option_c":
+        members = tuple(default_members(task.kind, len(state.dev), len(columns), budget_s))
+    monotone = {
+        item.column: 1 if item.sign == "+" else -1
+        for item in task.constraints
+        if item.kind == "monotone" and item.column in columns
+    }
+    return CandidateSpec(
+        task=task.kind,
+        target=task.target or "",
+        classes=task.classes,
+        metric=task.metric or "",
+        direction=task.direction or "maximize",
+        columns=columns,
+        split=SpecSplit(kind=plan.kind, group=plan.group, time=plan.time, folds=5),
+        seed=state.request.seed,
+        budget_s=round(budget_s, 2),
+        threads=bench.desk.cpus,
+        members=members,
+        monotone=monotone,
+        replay=_replay(state, name),
+    )
+
+
+def _replay(state: State, name: str) -> dict[str, Any] | None:
+    schedules = state.facts.get("replay_schedules")
+    return schedules.get(name) if isinstance(schedules, dict) else None
+
+
+def fit_linear(bench: Bench, state: State) -> Fitted:
+    """The linear baseline on all dev rows, for the verdict."""
+    assert state.linear is not None
+    assert state.dev_file is not None
+    return fit(
+        bench.desk,
+        state.linear,
+        train=state.dev_file,
+        budget_s=LINEAR_BUDGET_S,
+        into=bench.desk.folder("out/model-linear"),
+    )
+
+
+def _keep(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
+    """Out-of-fold predictions go to disk, scores to the board."""
+    metric = state.task.metric or ""
+    layers = {"dummy": oof.dummy(truth, metric)}
+    for name, result in state.scored.items():
+        if result.ok:
+            layers[name] = oof.layers(result)
+    thresholds: dict[str, float] = {}
+    if state.task.kind == "binary":
+        for name, array in layers.items():
+            rows, first = oof.first_repeat(array)
+            thresholds[name] = best_threshold(
+                metric, truth.take(rows), first, cost=cost(bench, state)
+            )
+    state.facts |= {"oof": oof, "layers": layers, "thresholds": thresholds}
+    option = state.request.selection["ml-engineer"]
+    order = [name for name in (option, "linear", "dummy") if name in layers]
+    judged = judge_many(
+        metric,
+        truth,
+        {name: layers[name] for name in order},
+        seed=state.request.seed,
+        clusters=dev_clusters(state),
+        folds=state.folds,
+        thresholds=thresholds or None,
+        cost=cost(bench, state),
+        quantile=bench.settings.quantile,
+    )
+    state.facts["dev_judged"] = judged
+    for name in dict.fromkeys((option, "linear", "dummy")):
+        known = state.scored.get(name)
+        values = [
+            _fold_value(metric, truth, layers[name], index, thresholds.get(name), bench, state)
+            for index in range(len(state.folds))
+            if name in layers
+        ]
+        entry = CandidateScore(
+            name=name,
+            score=judged.scores.get(name),
+            folds=tuple(value for value in values if value is not None),
+            outcome="ok" if known is None else known.outcome,
+            fit_seconds=None if known is None else round(known.fit_seconds, 2),
+        )
+        state.board.append(entry)
+        bench.journal.append(
+            "scored",
+            candidate=name,
+            outcome=entry.outcome,
+            on="dev folds",
+            value=None if entry.score is None else entry.score.value,
+        )
+    _write_oof(bench, state, oof, truth, layers)
+
+
+def _write_oof(
+    bench: Bench, state: State, oof: OutOfFold, truth: Truth, layers: dict[str, np.ndarray]
+) -> None:
+    fold, row = np.nonzero(oof.folds == 2)
+    table = _table(state)
+    clusters = dev_clusters(state)
+    write_predictions(
+        bench.run,
+        "oof",
+        table.usable[state.dev[row]],
+        truth.take(row),
+        {name: array[fold, row] for name, array in layers.items()},
+        fold=fold,
+        clusters=None if clusters is None else clusters[row],
+    )
+
+
+def _best_name(state: State) -> str:
+    option = state.request.selection["ml-engineer"]
+    return option if state.scored.get(option, FoldResult(option, outcome="absent")).ok else "linear"
+
+
+def _fold_value(
+    metric: str,
+    truth: Truth,
+    layers: np.ndarray,
+    index: int,
+    threshold: float | None,
+    bench: Bench,
+    state: State,
+) -> float | None:
+    rows = np.flatnonzero(state.folds[index] == 2)
+    try:
+        return compute(
+            metric,
+            truth.take(rows),
+            layers[index, rows],
+            threshold=threshold,
+            cost=cost(bench, state),
+            quantile=bench.settings.quantile,
+        )
+    except Undefined:
+        return None
+
+
+def dev_clusters(state: State) -> np.ndarray | None:
+    """Group of each dev row, for intervals; None when rows are independent."""
+    groups = state.facts["row_facts"].groups
+    return None if groups is None else np.asarray(groups[state.dev])
+
+
+def cost(bench: Bench, state: State) -> list[list[float]] | None:
+    """The cost matrix of mlagent.yaml, rows truth, columns decision; None without one."""
+    if not bench.settings.cost:
+        return None
+    classes = state.task.classes
+    return [[bench.settings.cost.get(t, {}).get(p, 0.0) for p in classes] for t in classes]
+
+
+def choose_winner(bench: Bench, state: State) -> None:
+    """The winner, from dev folds only; below linear there, linear ships."""
+    option = state.request.selection["ml-engineer"]
+    if not any(entry.score for entry in state.board if entry.name != "dummy"):
+        why = "; ".join(f"{name}: {result.outcome}" for name, result in state.scored.items())
+        raise MlagentError(f"No candidate has a score. {why}")
+    choice = choose(state.board, state.task.metric or "", asked_for=option)
+    state.winner, state.board = choice.name, list(choice.board)
+    state.facts["chosen_over"] = choice.why
+    bench.journal.append("chosen", candidate=choice.name, asked_for=option, why=choice.why)
+    bench.desk.progress.say(choice.why or f"On the dev folds {choice.name} is chosen.")
+
+
+def reserve(state: State) -> float:
+    """Seconds kept for verdict, package and report."""
+    result = state.scored.get(state.winner)
+    held = max(1, int((state.folds == 2).sum()))
+    per_row = (result.predict_seconds if result else 0.0) / held
+    rows = len(state.judged) or 1_000
+    return 7.0 + min(20.0, 3 * per_row * rows) + min(10.0, len(state.judged) / 20_000)
+
+
+def fit_winner(bench: Bench, state: State) -> None:
+    """Fit the winner on all dev rows with what the budget leaves."""
+    assert state.dev_file is not None
+    if state.winner != "linear":
+        seconds = left(bench, state) - reserve(state)
+        if state.request.refit:
+            seconds *= 0.5
+        seconds = max(1.0, seconds)
+        candidate = author(bench, state, state.request.selection["ml-engineer"], seconds)
+        state.chosen = candidate
+        bench.desk.progress.update(candidate=state.winner, fit_seconds=round(seconds))
+        fitted = fit(
+            bench.desk,
+            candidate,
+            train=state.dev_file,
+            budget_s=seconds,
+            into=bench.desk.folder("out/model"),
+            grace_s=max(2.0, state.request.budget_s * 0.04),
+        )
+        state.fitted[state.winner] = fitted
+        if not fitted.ok:
+            note = f"{state.winner} left no model ({fitted.outcome}); the linear model ships."
+            state.notes.append(note)
+            bench.desk.progress.say(note)
+            state.winner = "linear"
+            state.board = [
+                entry.model_copy(update={"chosen": entry.name == "linear"}) for entry in state.board
+            ]
+        elif fitted.outcome != "ok":
+            state.notes.append(f"The fit was cut: {fitted.outcome}.")
+    winner = state.fitted[state.winner]
+    if not winner.ok:
+        raise MlagentError(f"No candidate left a model: {winner.outcome}.")
+    if winner.schedule is not None:
+        write_json(
+            bench.run.file("artifacts/ml-engineer/schedules.json"), {state.winner: winner.schedule}
+        )
+    bench.journal.append(
+        "fitted",
+        candidate=state.winner,
+        outcome=winner.outcome,
+        fit_seconds=round(winner.fit_seconds, 2),
+        rows=len(state.dev),
+    )
+
+
+def _table(state: State) -> Any:
+    assert state.table is not None
+    return state.table

@@ -1,0 +1,235 @@
+"""The verdict: the vault is opened once, or, with `--vault 0`, the out-of-fold scores stand.
+
+Guarantees: an opening is counted on disk before a label is used; the sandbox gets features only, in an
+order that only this process knows; thresholds were frozen on out-of-fold dev rows. Does not judge more
+than once in a run: a resumed run that was cut after the opening counts one opening more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlagent.agents.ml_engineer import CandidateFolder, predict
+from mlagent.contracts.errors import MlagentError
+from mlagent.contracts.evaluation import Importance
+from mlagent.referee.dummy import dummy_prediction
+from mlagent.referee.evaluate import EvaluationInputs, evaluate
+from mlagent.referee.importance import importance_from
+
+from .engineering import cost, dev_clusters
+from .finishing import VERIFY_ROWS, shipped
+from .looking import scored_on
+from .rows import RunTable
+from .saved import write_predictions
+from .state import Bench, State
+
+SLICE_COLUMNS = 24
+MB = 2**20
+
+
+def judge(bench: Bench, state: State) -> None:
+    """Score what ships, on rows it has never seen, beside dummy and linear."""
+    on_vault = len(state.judged) > 0
+    inputs = _on_vault(bench, state) if on_vault else _out_of_fold(bench, state)
+    state.evaluation = evaluate(inputs)
+    bench.run.write("evaluation.json", state.evaluation)
+    bench.journal.append(
+        "judged",
+        on=state.evaluation.judged_on,
+        metric=state.evaluation.metric,
+        value=state.evaluation.model.value,
+        low=state.evaluation.model.low,
+        high=state.evaluation.model.high,
+        opening=state.evaluation.seal.opening,
+    )
+
+
+def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
+    table = _table(state)
+    assert state.seal is not None
+    metric = state.task.metric or ""
+    shuffled = table.write_features(state.judged, bench.desk.scratch / "vault.parquet")
+    rows = len(state.judged)
+    truth = table.truth(state.judged)
+    folder, fitted = shipped(state)
+    predictions: dict[str, np.ndarray] = {}
+    seconds = 0.0
+    for name, candidate, model in (
+        ("model", folder, fitted.folder),
+        ("linear", state.linear, state.fitted["linear"].folder),
+    ):
+        if name == "linear" and state.winner == "linear":
+            predictions["linear"] = predictions["model"]
+            continue
+        assert isinstance(candidate, CandidateFolder)
+        array, outcome, took = predict(
+            bench.desk,
+            candidate,
+            model,
+            features=shuffled.path,
+            rows=rows,
+            truth=truth,
+            into=bench.desk.folder(f"out/vault-{name}"),
+            name=f"vault {candidate.name}",
+        )
+        if array is None:
+            raise MlagentError(f"{candidate.name} did not predict the vault: {outcome}.")
+        if name == "model":
+            seconds = took
+            state.facts["verify"] = {
+                "features": shuffled.path,
+                "rows": rows,
+                "truth": truth,
+                "bytes": array.tobytes(),
+            }
+        predictions[name] = shuffled.restore(array)
+    seal = bench.project.count_opening(state.seal)
+    state.seal = seal
+    bench.run.write("seal.json", seal)
+    bench.journal.append("vault.opened", seal=seal.id, opening=seal.openings)
+    predictions["dummy"] = dummy_prediction(table.truth(state.dev), metric, rows)
+    groups = state.facts["row_facts"].groups
+    clusters = None if groups is None else np.asarray(groups[state.judged])
+    write_predictions(
+        bench.run, "vault", table.usable[state.judged], truth, predictions, clusters=clusters
+    )
+    return EvaluationInputs(
+        truth=truth,
+        predictions=predictions,
+        judged_on="test file" if state.request.test is not None else "vault",
+        opening=seal.openings,
+        clusters=clusters,
+        slice_columns=_slice_columns(state, state.judged),
+        predict_seconds=seconds,
+        **_shared(bench, state),
+    )
+
+
+def _out_of_fold(bench: Bench, state: State) -> EvaluationInputs:
+    table = _table(state)
+    layers: dict[str, np.ndarray] = state.facts["layers"]
+    predictions = {
+        "model": layers[state.winner],
+        "linear": layers.get("linear", layers[state.winner]),
+        "dummy": layers["dummy"],
+    }
+    picked = np.random.default_rng(state.request.seed).permutation(state.dev)[:VERIFY_ROWS]
+    shuffled = table.write_features(np.sort(picked), bench.desk.scratch / "verify.parquet")
+    folder, fitted = shipped(state)
+    truth = table.truth(np.sort(picked))
+    array, outcome, seconds = predict(
+        bench.desk,
+        folder,
+        fitted.folder,
+        features=shuffled.path,
+        rows=len(picked),
+        truth=truth,
+        into=bench.desk.folder("out/after-fit"),
+        name="after fit",
+    )
+    if array is None:
+        raise MlagentError(f"{folder.name} does not predict: {outcome}.")
+    state.facts["verify"] = {
+        "features": shuffled.path,
+        "rows": len(picked),
+        "truth": truth,
+        "bytes": array.tobytes(),
+    }
+    return EvaluationInputs(
+        truth=table.truth(state.dev),
+        predictions=predictions,
+        judged_on="out-of-fold",
+        opening=0,
+        folds=state.folds,
+        clusters=dev_clusters(state),
+        slice_columns=_slice_columns(state, state.dev),
+        predict_seconds=seconds,
+        **_shared(bench, state),
+    )
+
+
+def _shared(bench: Bench, state: State) -> dict[str, Any]:
+    """What both kinds of verdict say."""
+    assert state.seal is not None
+    assert state.exploration is not None
+    thresholds: dict[str, float] = state.facts["thresholds"]
+    _, fitted = shipped(state)
+    roles = state.exploration.roles.columns
+    earlier = [row for row in scored_on(bench.project, state.seal.id) if row.run != bench.run.id]
+    named = {"model": state.winner, "linear": "linear", "dummy": "dummy"}
+    gates = [gate for contract in bench.contracts.values() for gate in contract.quality_gates]
+    return {
+        "metric": state.task.metric or "",
+        "model_name": state.winner,
+        "seal_id": state.seal.id,
+        "tries": len({(row.run, row.entry.name) for row in earlier if row.entry.name != "dummy"})
+        + len([entry for entry in state.board if entry.name != "dummy"]),
+        "tier": bench.desk.sandbox.tier,
+        "seed": state.request.seed,
+        "thresholds": {role: thresholds[name] for role, name in named.items() if name in thresholds},
+        "cost": cost(bench, state),
+        "quantile": bench.settings.quantile,
+        "leaderboard": tuple(state.board),
+        "importance": _importance(bench, state),
+        "gates": (*gates, *bench.settings.gates),
+        "suspects": tuple(name for name in state.features if name in roles and roles[name].suspect),
+        "model_mb": (fitted.folder / "model.pkl").stat().st_size / MB,
+        "measures": measures(state),
+        "chosen_over": state.facts.get("chosen_over", ""),
+        "notes": tuple(state.notes),
+    }
+
+
+def measures(state: State) -> dict[str, float]:
+    """Numbers about the agents' own work that contracts may gate."""
+    assert state.exploration is not None
+    assert state.analysis is not None
+    found = state.exploration.roles
+    known = sum(name in found.columns or name in found.excluded for name in state.features)
+    done = sum(
+        check.outcome in ("pass", "warn", "fail", "not applicable") for check in state.analysis.checks
+    )
+    return {
+        "columns_with_role": known / max(1, len(state.features)),
+        "checks_done": float(done),
+    }
+
+
+def _importance(bench: Bench, state: State) -> tuple[Importance, ...]:
+    """From the first fold's model on permuted held-out rows; empty when linear ships."""
+    result, index = state.scored.get(state.winner), state.facts.get("probe")
+    if result is None or result.probe is None or index is None:
+        return ()
+    held = state.dev[np.flatnonzero(state.folds[0] == 2)]
+    return importance_from(
+        result.probe,
+        _table(state).truth(held),
+        state.task.metric or "",
+        index,
+        seed=state.request.seed,
+        threshold=state.facts["thresholds"].get(state.winner),
+        cost=cost(bench, state),
+        quantile=bench.settings.quantile,
+    )
+
+
+def _slice_columns(state: State, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns worth slicing by: the analyst's first, then categories and numbers."""
+    assert state.exploration is not None
+    assert state.analysis is not None
+    roles = state.exploration.roles.columns
+    first = [item.column for item in state.analysis.slices if item.column in state.features]
+    rest = [
+        name
+        for name in state.features
+        if name in roles and roles[name].role in ("category", "number")
+    ]
+    chosen = list(dict.fromkeys([*first, *rest]))[:SLICE_COLUMNS]
+    return dict(_table(state).cells(rows, chosen)) if chosen else {}
+
+
+def _table(state: State) -> RunTable:
+    assert state.table is not None
+    return state.table

@@ -1,0 +1,226 @@
+"""Reading what happened: runs, the board, comparisons, reports. Starts nothing, changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlagent.agents.planning_context import PastRun
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.evaluation import CandidateScore, Difference, Evaluation, Score
+from mlagent.contracts.run import Seal
+from mlagent.contracts.task import TaskSpec
+from mlagent.store.project import Project
+from mlagent.store.runs import RunFolder
+
+from .saved import read_predictions
+
+
+class RunRow(NamedTuple):
+    """One line of `mlagent runs`."""
+
+    run: str
+    kind: str
+    state: str
+    model: str
+    score: str
+    tier: str
+    seconds: str
+    verdict: str
+
+
+def list_runs(folder: Path) -> list[RunRow]:
+    """Every run of a folder, oldest first."""
+    rows = []
+    for run in Project(folder).runs.all():
+        if not run.finished:
+            rows.append(RunRow(run.id, "", "unfinished", "", "", "", "", ""))
+            continue
+        manifest = run.manifest()
+        score = ""
+        if (run.path / "evaluation.json").exists():
+            evaluation = run.read("evaluation.json", Evaluation)
+            score = f"{evaluation.metric} {evaluation.model.value:.4g}"
+        rows.append(
+            RunRow(
+                run.id,
+                manifest.kind,
+                "finished",
+                manifest.model_name or "",
+                score,
+                manifest.tier,
+                f"{manifest.wall_s:.0f}",
+                manifest.verdict,
+            )
+        )
+    return rows
+
+
+def prunable(project: Project, keep: int) -> list[RunFolder]:
+    """Unfinished runs, and finished ones older than the latest `keep`."""
+    runs = list(project.runs.all())
+    finished = [run for run in runs if run.finished]
+    old = finished[: max(0, len(finished) - keep)]
+    return [run for run in runs if not run.finished or run in old]
+
+
+class BoardRow(NamedTuple):
+    run: str
+    entry: CandidateScore
+
+
+@dataclass(frozen=True)
+class Board:
+    """Candidates that were scored on the dev folds of one seal, best first, failures last."""
+
+    seal: str
+    metric: str
+    rows: tuple[BoardRow, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "seal": self.seal,
+            "metric": self.metric,
+            "rows": [{"run": r.run, **r.entry.model_dump(mode="json")} for r in self.rows],
+        }
+
+
+def scored_on(project: Project, seal_id: str) -> tuple[BoardRow, ...]:
+    """Every score on this seal's dev folds, in order of time."""
+    found = []
+    for run in project.runs.all():
+        board = run.path / "board.json"
+        if not board.exists() or not (run.path / "seal.json").exists():
+            continue
+        if run.read("seal.json", Seal).id != seal_id:
+            continue
+        found += [BoardRow(run.id, entry) for entry in read_board_file(run)]
+    return tuple(found)
+
+
+def read_board_file(run: RunFolder) -> list[CandidateScore]:
+    """board.json of one run."""
+    from mlagent.documents import load_json
+
+    path = run.path / "board.json"
+    rows = load_json(path.read_text(encoding="utf-8"), str(path))
+    return [CandidateScore.model_validate(row) for row in rows]
+
+
+def read_board(folder: Path) -> Board:
+    """The board of the latest run's seal. Raises BadInput when there is no run."""
+    project = Project(folder)
+    latest = project.runs.find(None)
+    seal = latest.read("seal.json", Seal)
+    task = latest.read("task.json", TaskSpec)
+    rows = scored_on(project, seal.id)
+    sign = -1.0 if task.direction == "maximize" else 1.0
+
+    def order(row: BoardRow) -> tuple[bool, float]:
+        score = row.entry.score
+        return (score is None, 0.0 if score is None else sign * score.value)
+
+    return Board(seal.id, task.metric or "", tuple(sorted(rows, key=order)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs on the same rows."""
+
+    first: str
+    second: str
+    metric: str
+    seal: str
+    rows: int
+    scores: dict[str, Score]
+    difference: Difference
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "first": self.first,
+            "second": self.second,
+            "metric": self.metric,
+            "seal": self.seal,
+            "rows": self.rows,
+            "scores": {k: v.model_dump(mode="json") for k, v in self.scores.items()},
+            "difference": self.difference.model_dump(mode="json"),
+        }
+
+
+def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
+    """Paired comparison of two runs.
+
+    Raises:
+        BadInput: different seals, metrics or classes, or a run without judged predictions.
+    """
+    from mlagent.referee.intervals import judge_many
+
+    project = Project(folder)
+    first, second = project.runs.find(a), project.runs.find(b)
+    seals = [run.read("seal.json", Seal) for run in (first, second)]
+    if seals[0].id != seals[1].id or seals[0].vault_rows != seals[1].vault_rows:
+        raise BadInput(
+            f"{first.id} was judged under seal {seals[0].id}, {second.id} under {seals[1].id}: "
+            "their scores are of different rows.",
+            remedy="Compare runs of the same data, split and seed.",
+        )
+    tasks = [run.read("task.json", TaskSpec) for run in (first, second)]
+    if tasks[0].metric != tasks[1].metric or tasks[0].classes != tasks[1].classes:
+        raise BadInput(
+            f"{first.id} is scored by {tasks[0].metric}, {second.id} by {tasks[1].metric}.",
+            remedy="Compare runs with the same metric and classes.",
+        )
+    saved = [read_predictions(run, tasks[0]) for run in (first, second)]
+    if not np.array_equal(saved[0].rows, saved[1].rows):  # of the file
+        raise BadInput(f"{first.id} and {second.id} were not judged on the same rows.")
+    metric = tasks[0].metric or ""
+    evaluations = [run.read("evaluation.json", Evaluation) for run in (first, second)]
+    judged = judge_many(
+        metric,
+        saved[0].truth,
+        {"first": saved[0].model, "second": saved[1].model},
+        seed=0,
+        clusters=saved[0].clusters,
+        thresholds={
+            name: one.threshold
+            for name, one in zip(("first", "second"), evaluations, strict=True)
+            if one.threshold is not None
+        },
+        folds=saved[0].folds,
+    )
+    return Comparison(
+        first=first.id,
+        second=second.id,
+        metric=metric,
+        seal=seals[0].id,
+        rows=len(saved[0].rows),
+        scores={name: judged.scores[name] for name in ("first", "second")},
+        difference=judged.differences["second"],
+    )
+
+
+def find_report(folder: Path, run: str | None) -> Path:
+    """report.html of a run. Raises BadInput when there is none."""
+    found = Project(folder).runs.find(run)
+    path = found.path / "report.html"
+    if not path.exists():
+        raise BadInput(
+            f"Run {found.id} has no report.html.", remedy="`mlagent runs` lists the runs."
+        )
+    return path
+
+
+def past_runs(project: Project) -> list[PastRun]:
+    """What earlier runs of this folder took, to correct estimates."""
+    found: list[PastRun] = []
+    for run in project.runs.all():
+        times = run.path / "times.json"
+        if run.finished and times.exists():
+            from mlagent.documents import load_json
+
+            rows = load_json(times.read_text(encoding="utf-8"), str(times))
+            found += [PastRun(**row) for row in rows]
+    return found

@@ -1,0 +1,213 @@
+"""`plan`, end to end: find the table, read it, infer the task, ask when unsure, plan, write.
+
+Guarantees that a guess between two tables or two targets is never made silently, and that an
+earlier plan is moved, not overwritten.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from mlagent.data.door import open_table
+from mlagent.data.find import find_table
+from mlagent.data.infer import Question, infer_task
+from mlagent.data.profile import profile_table
+
+from mlagent.agents.registry import load_contracts
+from mlagent import __version__
+from mlagent.content import Content
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.plan import Budget, Plan
+from mlagent.contracts.profile import Profile
+from mlagent.contracts.task import Constraint, DataRef, TaskSpec
+from mlagent.settings import Settings, parse_duration, read_settings
+from mlagent.store.project import Project
+
+from .estimates import calibrate
+from .planning import load_policies, make_plan, write_plan
+from .routing import route
+from .looking import past_runs
+from .wiring import cache_folder, engine_name, planned_packages
+
+Ask = Callable[[Question], str | None]
+PLAN_FILE = "plan.yaml"
+
+
+@dataclass(frozen=True)
+class PlanFlags:
+    """`mlagent plan` with its flags as typed."""
+
+    sentence: str
+    data: Path | None = None
+    target: str | None = None
+    metric: str | None = None
+    positive: str | None = None
+    ids: tuple[str, ...] = ()
+    group: str | None = None
+    time: str | None = None
+    exclude: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    budget: str | None = None
+    seed: int = 0
+
+
+class Planned(NamedTuple):
+    """The plan, where it was written, and where the plan before it went."""
+
+    plan: Plan
+    path: Path
+    moved: Path | None
+
+
+_CONSTRAINT = re.compile(r"(max_latency_ms|max_model_mb)=(\d+(?:\.\d+)?)|monotone=(.+):([+-])")
+
+
+def parse_constraint(text: str) -> Constraint:
+    """One `--constraint`. Raises BadInput with the allowed forms."""
+    if text == "interpretable":
+        return Constraint(kind="interpretable")
+    match = _CONSTRAINT.fullmatch(text)
+    if match is None:
+        raise BadInput(
+            f"The constraint {text!r} is not known.",
+            remedy="Allowed: interpretable, max_latency_ms=NUMBER, max_model_mb=NUMBER, "
+            "monotone=COLUMN:+ or monotone=COLUMN:-",
+        )
+    if match[1]:
+        return Constraint(kind=match[1], value=float(match[2]))
+    return Constraint(kind="monotone", column=match[3], sign=match[4])
+
+
+def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
+    """Plan in this folder.
+
+    Args:
+        ask: how to ask the user; None when there is nobody to ask: then an open question is a
+        BadInput
+            with the candidates and the flag to use.
+
+    Raises:
+        BadInput: the sentence, the table or a flag cannot be used.
+    """
+    if not flags.sentence.strip():
+        raise BadInput("The task is empty.", remedy='Say what you want: mlagent plan "churn model"')
+    settings = read_settings(folder)
+    content = Content()
+    contracts = load_contracts(content)
+    policies = load_policies(content)
+    routing = route(flags.sentence, policies.routing, contracts)
+    if not routing.agents:
+        sentences = " ".join(
+            f"{item.what}: {item.why}"
+            + (f" Ask {item.delegate_to} instead." if item.delegate_to else "")
+            for item in routing.refused
+        )
+        raise BadInput(
+            sentences or "No agent here does this.",
+            remedy="mlagent does classification and regression on one table.",
+        )
+    constraints = tuple(parse_constraint(text) for text in flags.constraints)
+    path = find_table(folder, flags.data, settings.data)
+    ref: DataRef | None = None
+    profile: Profile | None = None
+    if path is None:
+        task = _infer(flags, settings, constraints, None, None, ask)
+    else:
+        with open_table(path) as table:
+            profile = profile_table(
+                table, target=flags.target or settings.target, ids=flags.ids, seed=flags.seed
+            )
+            ref = table.ref.model_copy(update={"path": _relative(path, folder)})
+            task = _infer(flags, settings, constraints, profile, ref, ask)
+            if task.target is not None:
+                profile = profile_table(table, target=task.target, ids=flags.ids, seed=flags.seed)
+    exclude = (*settings.exclude, *flags.exclude)
+    _check_columns(exclude, ref, "--exclude")
+    plan = make_plan(
+        task=task,
+        data=ref,
+        profile=profile,
+        routing=routing,
+        contracts=contracts,
+        machine=calibrate(cache_folder(), time.perf_counter, engine=engine_name()),
+        packages=planned_packages(),
+        budget=Budget(seconds=parse_duration(flags.budget or settings.budget or "5m")),
+        exclude=exclude,
+        history=past_runs(Project(folder)),
+        policies=policies,
+        created=datetime.now(UTC),
+        version=__version__,
+    )
+    moved = write_plan(plan, folder / PLAN_FILE, folder / "plans")
+    return Planned(plan, folder / PLAN_FILE, moved)
+
+
+def _infer(
+    flags: PlanFlags,
+    settings: Settings,
+    constraints: tuple[Constraint, ...],
+    profile: Profile | None,
+    ref: DataRef | None,
+    ask: Ask | None,
+) -> TaskSpec:
+    given = replace(
+        flags,
+        target=flags.target or settings.target,
+        metric=flags.metric or settings.metric,
+        positive=flags.positive or settings.positive,
+        ids=flags.ids or settings.id,
+        group=flags.group or settings.group,
+        time=flags.time or settings.time,
+    )
+    for _ in range(4):
+        found = infer_task(
+            given.sentence,
+            profile,
+            ref,
+            target=given.target,
+            metric=given.metric,
+            positive=given.positive,
+            ids=given.ids,
+            group=given.group,
+            time=given.time,
+            constraints=constraints,
+            seed=given.seed,
+        )
+        if not isinstance(found, Question):
+            return found
+        answer = ask(found) if ask is not None else None
+        if not answer:
+            choices = ", ".join(repr(name) for name in found.candidates[:12])
+            raise BadInput(found.sentence, remedy=f"Use {found.flag} with one of: {choices}.")
+        given = replace(
+            given,
+            target=answer if found.field == "target" else given.target,
+            metric=answer if found.field == "metric" else given.metric,
+            positive=answer if found.field == "positive" else given.positive,
+        )
+    raise BadInput("The task is still not clear.", remedy="Give --target, --metric and --positive.")
+
+
+def _check_columns(names: tuple[str, ...], ref: DataRef | None, flag: str) -> None:
+    if ref is None:
+        return
+    import difflib
+
+    for name in names:
+        if name not in ref.columns:
+            close = difflib.get_close_matches(name, ref.columns, 3)
+            hint = f"Did you mean {', '.join(map(repr, close))}?" if close else ""
+            raise BadInput(
+                f"{flag} names {name!r}, which is not a column of {ref.path!r}.", remedy=hint
+            )
+
+
+def _relative(path: Path, folder: Path) -> str:
+    path, folder = path.resolve(), folder.resolve()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)

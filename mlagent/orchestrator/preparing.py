@@ -1,0 +1,261 @@
+"""The first phases: read the table, seal the vault, let explorer and analyst look at dev rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from mlagent.data.door import open_table
+from mlagent.data.wire import ingest
+from mlagent.referee.power import detectable_difference
+
+from mlagent.agents.data_explorer import explore
+from mlagent.agents.statistical_analyst import analyse
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
+from mlagent.contracts.plan import ColumnChoice
+from mlagent.referee.seal import Kind
+from mlagent.referee.split import dev_rows, draw_seal, fold_count, make_folds
+
+from .rows import RunTable
+from .state import Bench, State
+
+SKIPPED_ROLES = {"id", "constant", "excluded", "target"}
+
+
+def prepare_table(bench: Bench, state: State) -> None:
+    """Read the data once, typed; drop rows without a target and say so."""
+    plan, task = state.request.plan, state.task
+    assert plan.data is not None
+    columns = chosen_columns(state)
+    path = bench.project.folder / plan.data.path
+    with open_table(path) as table:
+        typed = ingest(table, columns, task, bench.desk.scratch / "table.parquet")
+    state.features = tuple(
+        name
+        for name in plan.data.columns
+        if name in columns
+        and name != task.target
+        and (columns[name].role not in SKIPPED_ROLES or name in (task.group, task.time))
+    )
+    if not state.features:
+        raise BadInput(
+            f"No column of {plan.data.path!r} is left as a feature: all are ids, constant or excluded.",
+            remedy="Look at `columns` in plan.yaml: change a role or shorten columns.exclude.",
+        )
+    state.table = RunTable(typed, task, state.features)
+    if state.table.without_target:
+        note = (
+            f"{state.table.without_target:,} rows without a value in {task.target!r} were left out."
+        )
+        state.notes.append(note)
+        bench.desk.progress.say(note)
+    failed = {name: n for name, n in typed.failed.items() if n}
+    bench.journal.append(
+        "table.read", rows=typed.rows, usable=len(state.table.usable), failed_cells=failed
+    )
+
+
+def chosen_columns(state: State) -> dict[str, ColumnChoice]:
+    """The plan's columns with what the user and the task take out marked."""
+    plan, task = state.request.plan, state.task
+    excluded = set(plan.columns.exclude)
+    found: dict[str, ColumnChoice] = {}
+    for name, choice in plan.columns.found.items():
+        role = choice.role
+        if name == task.target:
+            role = "target"
+        elif name in excluded:
+            role = "excluded"
+        elif name in task.id_columns or name == task.group:
+            role = "id"
+        found[name] = choice.model_copy(update={"role": role})
+    return found
+
+
+def seal_rows(bench: Bench, state: State) -> None:
+    """Draw the vault, or take the one this data, split and seed already has."""
+    table, request, task = state.table, state.request, state.task
+    assert table is not None
+    assert request.plan.data is not None
+    columns = chosen_columns(state)
+    keys = [name for name in state.features if columns[name].role not in SKIPPED_ROLES]
+    facts = table.facts(keys or list(state.features))
+    kind = split_kind(state)
+    seal = draw_seal(
+        facts,
+        kind=kind,
+        group_name=task.group,
+        time_name=task.time,
+        share="auto" if request.vault is None else request.vault,
+        seed=request.seed,
+        data_sha256=request.plan.data.sha256,
+        earlier=bench.project.seals(),
+    )
+    bench.project.save_seal(seal)
+    bench.run.write("seal.json", seal)
+    state.seal = seal
+    state.facts["row_facts"] = facts
+    state.dev = np.asarray(dev_rows(seal, len(table.usable)))
+    state.judged = np.asarray(seal.vault_rows, dtype=np.int64)
+    state.notes.extend(seal.notes)
+    bench.journal.append(
+        "sealed",
+        seal=seal.id,
+        kind=seal.kind,
+        dev_rows=len(state.dev),
+        vault_rows=len(state.judged),
+        openings=seal.openings,
+    )
+    limit_rows(bench, state)
+    state.dev_file = table.write_train(state.dev, bench.desk.scratch / "dev.parquet")
+
+
+def split_kind(state: State) -> Kind:
+    """The kind of split that the analyst's planning option stands for."""
+    if state.task.time is not None:
+        return "time"
+    if state.task.group is not None:
+        return "group"
+    return "random" if state.task.kind == "regression" else "stratified"
+
+
+def limit_rows(bench: Bench, state: State) -> None:
+    """Referee rule 12: more data than the sandbox's memory holds means training on a sample,
+    said."""
+    bytes_per_row = (len(state.features) + 1) * 8 * 12
+    most = int(bench.desk.memory_mb * 2**20 * 0.6 / bytes_per_row)
+    if len(state.dev) <= most:
+        return
+    picked = np.random.default_rng(state.request.seed).choice(state.dev, most, replace=False)
+    note = (
+        f"Trained on a sample of {most:,} of {len(state.dev):,} dev rows: more does not fit into "
+        f"{bench.desk.memory_mb:,} MB of sandbox memory."
+    )
+    state.dev = np.sort(picked)
+    state.notes.append(note)
+    bench.desk.progress.say(note)
+
+
+def explore_rows(bench: Bench, state: State) -> None:
+    """The data-explorer's turn; automatic exclusions take effect for everything after it."""
+    assert state.dev_file is not None
+    columns = chosen_columns(state)
+    folder = bench.run.path / "artifacts" / "data-explorer"
+    folder.mkdir(parents=True, exist_ok=True)
+    if state.facts.get("resumed") and (folder / "exploration.json").exists():
+        found = bench.run.read("artifacts/data-explorer/exploration.json", Exploration)
+    else:
+        found = explore(
+            bench.desk,
+            dev=state.dev_file,
+            task=state.task,
+            columns={name: columns[name] for name in state.features},
+            option=state.request.selection["data-explorer"],
+            into=folder,
+            wall_s=max(20.0, state.request.budget_s * 0.15),
+        )
+        bench.run.write("artifacts/data-explorer/exploration.json", found)
+        bench.run.write("artifacts/data-explorer/column_roles.json", found.roles)
+        (folder / "result.json").unlink(missing_ok=True)
+    state.exploration = found
+    _stop_for_dependence(state, found)
+    gone = set(found.roles.excluded) | {
+        name
+        for name, role in found.roles.columns.items()
+        if role.role in SKIPPED_ROLES and name not in (state.task.group, state.task.time)
+    }
+    if gone & set(state.features):
+        kept = tuple(name for name in state.features if name not in gone)
+        if not kept:
+            raise BadInput(
+                "No feature is left: every column is constant, an id, or a copy of the target.",
+                remedy="Look at the findings in the run folder's artifacts/data-explorer.",
+            )
+        state.features = kept
+        assert state.table is not None
+        state.table.features = kept
+        state.dev_file = state.table.write_train(state.dev, bench.desk.scratch / "dev.parquet")
+    for name, why in found.roles.excluded.items():
+        bench.desk.progress.say(f"Column {name!r} was taken out: {why}")
+
+
+def _stop_for_dependence(state: State, found: Exploration) -> None:
+    """Referee rule 2: a group or time column found after sealing stops the run."""
+    if found.group_column and state.task.group is None and state.task.time is None:
+        raise BadInput(
+            f"Rows depend on each other through {found.group_column!r}: a random split would leak.",
+            remedy=f"Plan again with --group {found.group_column!r}, or take the column out with "
+            f"--exclude {found.group_column!r} when you know better.",
+        )
+    if found.time_column and state.task.time is None and state.task.group is None:
+        raise BadInput(
+            f"The target drifts with {found.time_column!r}: a random split would be optimistic.",
+            remedy=f"Plan again with --time {found.time_column!r}.",
+        )
+
+
+def analyse_rows(bench: Bench, state: State) -> None:
+    """The statistical-analyst's turn; then the folds inside dev are drawn."""
+    assert state.dev_file is not None
+    assert state.exploration is not None
+    assert state.table is not None
+    assert state.seal is not None
+    task = state.task
+    folder = bench.run.path / "artifacts" / "statistical-analyst"
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = state.seal.kind
+    folds, repeats = fold_count(len(state.dev), state.seal.share, kind)
+    judged_rows = len(state.judged) or len(state.dev)
+    spread = _base(state.table.y[state.dev], task.kind == "binary")
+    proposed = ValidationPlan(
+        kind=kind,
+        group=task.group,
+        time=task.time,
+        folds=folds,
+        repeats=repeats,
+        why=f"{len(state.dev):,} dev rows: {folds} fold{'s' if folds > 1 else ''} x {repeats}",
+        detectable_difference=detectable_difference(
+            task.metric or "", task.kind or "binary", judged_rows, spread
+        ),
+    )
+    if state.facts.get("resumed") and (folder / "analysis.json").exists():
+        found = bench.run.read("artifacts/statistical-analyst/analysis.json", Analysis)
+    else:
+        found = analyse(
+            bench.desk,
+            dev=state.dev_file,
+            task=task,
+            exploration=state.exploration,
+            proposed=proposed,
+            engineer_option=state.request.selection["ml-engineer"],
+            option=state.request.selection["statistical-analyst"],
+            into=folder,
+            wall_s=max(20.0, state.request.budget_s * 0.15),
+        )
+        bench.run.write("artifacts/statistical-analyst/analysis.json", found)
+        bench.run.write("artifacts/statistical-analyst/validation_plan.json", found.validation_plan)
+        (folder / "result.json").unlink(missing_ok=True)
+    if found.validation_plan.kind != kind:
+        raise BadInput(
+            f"The analyst's execution wants a {found.validation_plan.kind} split, but the vault was "
+            f"sealed with a {kind} one.",
+            remedy="Plan again with --group or --time.",
+        )
+    state.analysis = found
+    state.validation = found.validation_plan
+    facts = state.facts["row_facts"]
+    state.folds = make_folds(facts.take(state.dev), found.validation_plan, state.request.seed)
+    bench.journal.append("folds", shape=list(state.folds.shape))
+
+
+def _base(y: np.ndarray, binary: bool) -> float:
+    """Base rate of the positive class, or the standard deviation of the target."""
+    return float(np.mean(y == 1)) if binary else float(np.std(y))
+
+
+def artifacts(bench: Bench, agent: str) -> Path:
+    """The run folder's artifacts/<agent>, made."""
+    folder = bench.run.path / "artifacts" / agent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

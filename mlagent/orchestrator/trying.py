@@ -1,0 +1,371 @@
+"""`try FOLDER`: any candidate, whoever wrote it, judged on the dev folds of the plan here.
+
+Guarantees: code that is not shipped runs in a container only; each fold's fit sees that fold's training rows,
+each predict sees features only, in an order that only the host knows; the vault is not opened. A candidate that
+fails ends as a sentence and no score, and stands on the board like that.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from mlagent import __version__
+from mlagent.agents.jobs import Desk
+from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, fit, predict, width
+from mlagent.content import Content
+from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.evaluation import CandidateScore, Difference
+from mlagent.contracts.findings import ColumnRoles, ValidationPlan
+from mlagent.contracts.ports import CodeClass, Progress
+from mlagent.contracts.run import Manifest
+from mlagent.documents import load_json
+from mlagent.referee.intervals import judge_many
+from mlagent.referee.metrics import Undefined
+from mlagent.referee.split import fold_count, make_folds
+from mlagent.referee.threshold import best_threshold
+from mlagent.settings import read_settings
+from mlagent.store.files import write_json
+from mlagent.store.journal import FileJournal
+from mlagent.store.project import Project
+from mlagent.store.runs import RunFolder
+
+from .engineering import OutOfFold, cost, dev_clusters
+from .execute_flow import begin, check_data, make_request
+from .looking import read_board, scored_on
+from .plan_flow import PLAN_FILE
+from .planning import read_plan
+from .preparing import prepare_table, seal_rows
+from .saved import read_layers
+from .state import Bench, Request, State, StopFlag
+from .wiring import build_bench, interruptible, open_sandbox
+
+LARGEST_SOURCE = 2**20
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of one try."""
+
+    run: str
+    metric: str
+    entry: CandidateScore
+    difference_to_linear: Difference | None
+    place: int
+    of: int
+
+    def as_json(self) -> dict[str, Any]:
+        gap = self.difference_to_linear
+        return {
+            "run": self.run,
+            "metric": self.metric,
+            "entry": self.entry.model_dump(mode="json"),
+            "difference_to_linear": None if gap is None else gap.model_dump(mode="json"),
+            "place": self.place,
+            "of": self.of,
+        }
+
+
+def try_here(
+    folder: Path,
+    candidate: Path,
+    *,
+    mine: bool,
+    budget_s: float,
+    memory_mb: int | None,
+    progress: Any,
+) -> Tried:
+    """Score one candidate folder.
+
+    Raises:
+        BadInput: no plan, no data, no solution.py.
+        PrerequisiteMissing: no sandbox that is strong enough for a stranger's code.
+    """
+    from .execute_flow import ExecuteFlags
+
+    started = time.monotonic()
+    source = _source(candidate)
+    project, settings = Project(folder), read_settings(folder)
+    plan = read_plan(folder / PLAN_FILE)
+    request = make_request(project, plan, folder / PLAN_FILE, ExecuteFlags(budget_s=budget_s), None)
+    check_data(folder, plan)
+    code: CodeClass = "C" if mine else "D"
+    content = Content()
+    opened = open_sandbox(content, code)
+    stop, now = StopFlag(), datetime.now(UTC)
+    with (
+        closing(cast(Any, opened.sandbox)),
+        project.lock(),
+        project.scratch() as scratch,
+        cast(AbstractContextManager[Progress], progress),
+        interruptible(stop),
+    ):
+        progress.say(f"Sandbox: {opened.sandbox.describe()}")
+        run = project.runs.create(now)
+        with FileJournal(run.path / "journal.jsonl") as journal:
+            bench = build_bench(
+                content=content,
+                sandbox=opened.sandbox,
+                project=project,
+                run=run,
+                journal=journal,
+                settings=settings,
+                progress=progress,
+                scratch=scratch,
+                memory_mb=memory_mb,
+                started=started,
+                stop=stop,
+            )
+            created = begin(run, journal, plan, request, opened.sandbox, bench.desk.cpus, now)
+            return _try(bench, request, source, candidate.resolve().name, code, created)
+
+
+def _source(candidate: Path) -> bytes:
+    file = candidate / "solution.py"
+    if not file.is_file():
+        raise BadInput(
+            f"{str(candidate)!r} is not a candidate: it has no solution.py.",
+            remedy="A candidate is a folder with solution.py that defines fit(train, spec) and "
+            "predict(model, features).",
+        )
+    if file.stat().st_size > LARGEST_SOURCE:
+        raise BadInput(f"{str(file)!r} is larger than 1 MiB.")
+    return file.read_bytes()
+
+
+def _try(
+    bench: Bench, request: Request, source: bytes, name: str, code: CodeClass, created: str
+) -> Tried:
+    state = State(request=request, task=request.plan.task)
+    bench.desk.progress.phase("table", "read the table")
+    prepare_table(bench, state)
+    seal_rows(bench, state)
+    assert state.table is not None
+    assert state.seal is not None
+    latest = _latest_on(bench.project, state.seal.id)
+    _narrow(state, latest)
+    validation = _validation(state, latest)
+    state.validation = validation
+    state.folds = make_folds(state.facts["row_facts"].take(state.dev), validation, request.seed)
+    bench.desk.progress.phase("folds", f"{name}: {len(state.folds)} folds")
+    folder = bench.run.path / "candidate"
+    folder.mkdir()
+    (folder / "solution.py").write_bytes(source)
+    each = max(1.0, request.budget_s / len(state.folds) - 3.0)
+    write_json(folder / "spec.json", _spec(bench, state, each, latest))
+    shutil.copyfile(folder / "spec.json", bench.run.file("artifacts/spec.json"))
+    truth = state.table.truth(state.dev)
+    scored = _folds(bench, state, CandidateFolder(name, folder, code), each)
+    return _book(bench, state, scored, OutOfFold(state.folds, width(truth)), latest, created)
+
+
+def _narrow(state: State, latest: RunFolder | None) -> None:
+    """Leave out the columns that the explorer took out in the latest run under this seal."""
+    if latest is None or state.table is None:
+        return
+    roles = latest.read("artifacts/data-explorer/column_roles.json", ColumnRoles)
+    kept = tuple(name for name in state.features if name not in roles.excluded)
+    state.features = state.table.features = kept or state.features
+
+
+def _latest_on(project: Project, seal: str) -> RunFolder | None:
+    for run in reversed(list(project.runs.all())):
+        if run.finished:
+            manifest = run.manifest()
+            if manifest.kind == "execute" and manifest.seal == seal:
+                return run
+    return None
+
+
+def _validation(state: State, latest: RunFolder | None) -> ValidationPlan:
+    """The folds of the latest run under this seal, or what the referee's rule gives."""
+    if latest is not None:
+        return latest.read(
+            "artifacts/statistical-analyst/validation_plan.json", ValidationPlan
+        )
+    assert state.seal is not None
+    folds, repeats = fold_count(len(state.dev), state.seal.share, state.seal.kind)
+    return ValidationPlan(
+        kind=state.seal.kind,
+        group=state.task.group,
+        time=state.task.time,
+        folds=folds,
+        repeats=repeats,
+        why="referee rule 5",
+    )
+
+
+def _spec(
+    bench: Bench, state: State, budget_s: float, latest: RunFolder | None
+) -> CandidateSpec:
+    """The host's spec: what a candidate's own spec.json says does not count."""
+    task, plan = state.task, state.validation
+    assert plan is not None
+    assert task.kind is not None
+    found = state.request.plan.columns.found
+    columns = {
+        name: SpecColumn.model_validate({"role": found[name].role, "dtype": found[name].dtype})
+        for name in state.features
+    }
+    return CandidateSpec(
+        task=task.kind,
+        target=task.target or "",
+        classes=task.classes,
+        metric=task.metric or "",
+        direction=task.direction or "maximize",
+        columns=columns,
+        split=SpecSplit(kind=plan.kind, group=plan.group, time=plan.time, folds=5),
+        seed=state.request.seed,
+        budget_s=round(budget_s, 2),
+        threads=bench.desk.cpus,
+    )
+
+
+def _folds(bench: Bench, state: State, candidate: CandidateFolder, each: float) -> FoldResult:
+    """One container to fit and one to predict, for each fold."""
+    desk: Desk = bench.desk
+    table = state.table
+    assert table is not None
+    result = FoldResult(candidate.name)
+    for index, row in enumerate(state.folds):
+        learn, held = state.dev[row == 1], state.dev[row == 2]
+        train = table.write_train(learn, desk.scratch / "fold.parquet")
+        fitted = fit(
+            desk,
+            candidate,
+            train=train,
+            budget_s=each,
+            into=desk.folder(f"out/try-{index}"),
+            grace_s=5.0,
+        )
+        result.fit_seconds += fitted.fit_seconds
+        where = f"fold {index + 1} of {len(state.folds)}"
+        if not fitted.ok:
+            result.outcome = f"no score: {where}: {fitted.outcome}"
+            return result
+        shuffled = table.write_features(held, desk.scratch / "features.parquet")
+        array, outcome, seconds = predict(
+            desk,
+            candidate,
+            fitted.folder,
+            features=shuffled.path,
+            rows=len(held),
+            truth=table.truth(held),
+            into=desk.folder(f"out/try-{index}-predict"),
+            name=f"{candidate.name}, {where}",
+            wall_s=max(30.0, each),
+        )
+        result.predict_seconds += seconds
+        if array is None:
+            result.outcome = f"{outcome} ({where})"
+            return result
+        result.predictions[index] = shuffled.restore(array)
+    return result
+
+
+def _book(
+    bench: Bench,
+    state: State,
+    scored: FoldResult,
+    oof: OutOfFold,
+    latest: RunFolder | None,
+    created: str,
+) -> Tried:
+    """Score, write board.json and the manifest, find the place on the board."""
+    task, run = state.task, bench.run
+    metric = task.metric or ""
+    assert state.table is not None
+    assert state.seal is not None
+    assert state.request.plan.data is not None
+    truth = state.table.truth(state.dev)
+    entry = CandidateScore(
+        name=scored.name,
+        score=None,
+        outcome=scored.outcome,
+        fit_seconds=round(scored.fit_seconds, 2),
+    )
+    gap: Difference | None = None
+    if scored.ok:
+        layers = {scored.name: oof.layers(scored)}
+        if latest is not None and scored.name != "linear":
+            linear = read_layers(latest, "linear", state.folds, task, state.table, state.dev)
+            if linear is not None:
+                layers["linear"] = linear
+        thresholds: dict[str, float] | None = None
+        if task.kind == "binary":
+            thresholds = {}
+            for name, array in layers.items():
+                rows, first = oof.first_repeat(array)
+                thresholds[name] = best_threshold(
+                    metric, truth.take(rows), first, cost=cost(bench, state)
+                )
+        try:
+            judged = judge_many(
+                metric,
+                truth,
+                layers,
+                seed=state.request.seed,
+                clusters=dev_clusters(state),
+                folds=state.folds,
+                thresholds=thresholds,
+                cost=cost(bench, state),
+                quantile=bench.settings.quantile,
+            )
+            entry = entry.model_copy(update={"score": judged.scores[scored.name]})
+            gap = judged.differences.get("linear")
+        except Undefined as problem:
+            entry = entry.model_copy(update={"outcome": f"no score: {problem.message}"})
+    write_json(run.file("board.json"), [entry.model_dump(mode="json")])
+    bench.journal.append(
+        "scored",
+        candidate=entry.name,
+        outcome=entry.outcome,
+        on="dev folds",
+        value=None if entry.score is None else entry.score.value,
+    )
+    bench.journal.append("run.finished", winner=None, verdict=entry.outcome)
+    bench.journal.close()
+    manifest = Manifest(
+        run=run.id,
+        kind="try",
+        created=created,
+        finished=bench.now().isoformat(timespec="seconds"),
+        wall_s=round(bench.clock() - bench.started, 2),
+        budget_s=state.request.budget_s,
+        mlagent=__version__,
+        task=task.description,
+        data_sha256=state.request.plan.data.sha256,
+        seal=state.seal.id,
+        opening=0,
+        tier=bench.desk.sandbox.tier,
+        model_name=entry.name,
+        model_sha256=None,
+        verdict=entry.outcome,
+        journal_head=bench.journal.head,
+        journal_events=bench.journal.count,
+        content=dict(sorted(bench.desk.content.used.items())),
+        files=run.hashes(),
+    )
+    run.write("manifest.json", manifest)
+    board = scored_on(bench.project, state.seal.id)
+    better = 0
+    if entry.score is not None:
+        sign = 1.0 if task.direction == "maximize" else -1.0
+        better = sum(
+            1
+            for row in board
+            if row.entry.score is not None
+            and sign * row.entry.score.value > sign * entry.score.value
+        )
+    return Tried(run.id, metric, entry, gap, better + 1, len(board))
+
+

@@ -1,0 +1,74 @@
+"""The threshold: from which probability on a row is called positive (rule 6).
+
+Guarantees: chosen on the out-of-fold rows handed in and on nothing else; deterministic; the cut
+lies midway between two neighbouring predictions, and among equally good cuts it is the one nearest
+to 0.5. Does not: know whether the rows are dev rows; the caller freezes the number before the vault
+is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlagent.contracts.metrics import METRICS
+
+from .confusion import LABEL_METRICS, from_confusion
+from .metrics import sign
+from .truth import Floats, Truth, Undefined, why_undefined
+
+FALLBACK_METRIC = "f1"
+"""When the task's metric needs no labels (AUC, log loss) labels are still shown: F1 of the positive
+class, which, unlike accuracy, is not served by never calling anybody positive, and, unlike balanced
+accuracy, does not drown a rare class in false alarms."""
+
+
+def threshold_metric(metric: str) -> str:
+    """The label metric that a threshold is chosen for, given the task's metric."""
+    return metric if METRICS[metric].needs == "label" else FALLBACK_METRIC
+
+
+def best_threshold(
+    metric: str,
+    truth: Truth,
+    oof_prediction: Floats,
+    cost: Sequence[Sequence[float]] | None = None,
+) -> float:
+    """The threshold with the best label metric.
+
+    Args:
+        metric: the task's metric; see `threshold_metric`.
+        truth: binary; dev rows only.
+        oof_prediction: (n,) probabilities from models that had not seen the row.
+        cost: (2, 2), for `cost`.
+
+    Returns:
+        A number t: rows with a probability >= t are positive. Above every prediction when calling
+            nobody
+        positive is best.
+
+    Raises:
+        Undefined: one class only.
+    """
+    if truth.kind != "binary":
+        raise ValueError(f"a threshold is for binary tasks, not {truth.kind}")
+    name = threshold_metric(metric)
+    assert name in LABEL_METRICS
+    levels, place = np.unique(oof_prediction, return_inverse=True)
+    place = place.reshape(-1)
+    m = len(levels)
+    positive = np.bincount(place[truth.positive], minlength=m).astype(np.float64)
+    negative = np.bincount(place[~truth.positive], minlength=m).astype(np.float64)
+    counts = np.empty((m + 1, 2, 2))
+    counts[:, 0, 0] = np.concatenate([[0.0], np.cumsum(negative)])
+    counts[:, 1, 0] = np.concatenate([[0.0], np.cumsum(positive)])
+    counts[:, 0, 1] = negative.sum() - counts[:, 0, 0]
+    counts[:, 1, 1] = positive.sum() - counts[:, 1, 0]
+    value = sign(name) * from_confusion(name, counts, cost=cost)
+    if m == 0 or np.isnan(value).all():
+        raise Undefined(why_undefined(METRICS[name].title, truth))
+    above = (levels[-1] + 1.0) / 2 if levels[-1] < 1.0 else float(np.nextafter(1.0, 2.0))
+    cuts = np.concatenate([[levels[0] / 2], (levels[:-1] + levels[1:]) / 2, [above]])
+    best = np.flatnonzero(value >= np.nanmax(value) - 1e-12)
+    return float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5), axis=0)]])

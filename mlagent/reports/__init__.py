@@ -1,0 +1,1 @@
+"""Pages for people, made from records: report.html, explore.html and model_card.md."""

@@ -1,0 +1,66 @@
+"""report.html and explore.html: one self-contained page each, made from records.
+
+Guarantees: no resource of another machine is named, whatever comes from data is escaped, every
+number comes from a record through `numbers`. Does not compute a score, and does not decide
+anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlagent.contracts.base import Role
+from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.findings import Analysis, Exploration
+from mlagent.contracts.plan import AgentPlan, OptionName
+from mlagent.contracts.run import Environment, Ledger, Seal
+from mlagent.contracts.task import DataRef, TaskSpec
+
+Render = Callable[[str, Mapping[str, object]], str]
+"""`render(template name, values)`: a sandboxed Jinja environment, strict, escaping `.html.j2`."""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a page may show.
+
+    Attributes:
+        title: the user's sentence.
+        selection: the chosen option of each agent.
+        notes: sentences about this run (a sample was used, the clock decided, ...).
+        reproduce: the command line that repeats the run.
+        wall_s, budget_s: seconds of wall clock.
+    """
+
+    title: str
+    run_id: str
+    task: TaskSpec
+    data: DataRef
+    evaluation: Evaluation
+    exploration: Exploration | None
+    analysis: Analysis | None
+    ledger: Ledger
+    environment: Environment
+    seal: Seal | None
+    agent_plans: Mapping[Role, AgentPlan]
+    selection: Mapping[Role, OptionName]
+    reproduce: str
+    wall_s: float
+    budget_s: float
+    notes: tuple[str, ...] = ()
+
+
+def render_report(render: Render, data: ReportData, into: Path) -> None:
+    """Write report.html."""
+    from .sections import report_values
+
+    into.write_text(render("report/report.html.j2", report_values(data)), encoding="utf-8")
+
+
+def render_explore(render: Render, exploration: Exploration, into: Path) -> None:
+    """Write explore.html."""
+    from .columns import explore_values
+
+    into.write_text(render("report/explore.html.j2", explore_values(exploration)), encoding="utf-8")

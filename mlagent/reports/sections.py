@@ -1,0 +1,284 @@
+"""The values of report.html.j2, section by section, from records.
+
+Guarantees: every number is written by `numbers`, every figure by `charts`, and strings of the
+data stay plain strings, which the template escapes. Does not read files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from mlagent.contracts.evaluation import Evaluation, Score, SliceScore
+from mlagent.contracts.metrics import METRICS
+
+from . import audit, charts, sparks
+from .columns import all_findings, finding_rows
+from .numbers import (
+    count,
+    difference,
+    interval,
+    metric_value,
+    number,
+    seconds,
+    share,
+    signed,
+)
+from .report import ReportData
+
+MOST_IMPORTANT, MOST_SLICES, MOST_CLASSES = 15, 40, 12
+JUDGED = {
+    "vault": "rows that no candidate has seen (the vault)",
+    "out-of-fold": "out-of-fold rows: a score of the recipe, the shipped model itself is unscored",
+    "test file": "the test file that was given",
+}
+
+
+def report_values(data: ReportData) -> dict[str, object]:
+    """Everything the page shows."""
+    evaluation, analysis = data.evaluation, data.analysis
+    info = METRICS.get(evaluation.metric)
+    title = info.title if info else evaluation.metric
+    found = finding_rows(all_findings(data.exploration, analysis))
+    return {
+        "title": data.title,
+        "run_id": data.run_id,
+        "task": data.task,
+        "data": {
+            "path": data.data.path,
+            "rows": count(data.data.rows),
+            "columns": count(len(data.data.columns)),
+            "sha": data.data.sha256[:12],
+            "notes": data.data.notes,
+        },
+        "metric": title,
+        "better": "higher" if evaluation.direction == "maximize" else "lower",
+        "badges": badges(evaluation),
+        "verdict": evaluation.verdict,
+        "hero": hero(evaluation),
+        "judged_on": JUDGED[evaluation.judged_on],
+        "scores_chart": scores_chart(evaluation, title),
+        "metrics": metric_rows(evaluation),
+        "leaderboard": leaderboard(evaluation),
+        "figures": figures(evaluation),
+        "confusion": confusion(evaluation, data.task.classes),
+        "threshold": number(evaluation.threshold) if evaluation.threshold is not None else "",
+        "calibration": calibration(evaluation),
+        "importance_chart": importance(evaluation, title),
+        "importance": importance_rows(evaluation),
+        "findings": [item for item in found if item["severity"] != "info"],
+        "small_findings": [item for item in found if item["severity"] == "info"],
+        "slices": slices(evaluation),
+        "checks": audit.check_rows(analysis),
+        "associations": audit.association_rows(analysis),
+        "association_chart": audit.associations_chart(analysis),
+        "validation_plan": audit.validation(analysis, evaluation.metric),
+        "gates": audit.gates(evaluation),
+        "ledger": audit.ledger(data),
+        "cannot_see": evaluation.cannot_see,
+        "notes": data.notes,
+        "plans": audit.plans(data),
+        "seal": audit.seal(data),
+        "tries": count(evaluation.tries),
+        "suspects": evaluation.suspects,
+        "time": {
+            "wall": seconds(data.wall_s),
+            "budget": seconds(data.budget_s),
+            "bar": sparks.bar(data.wall_s / data.budget_s if data.budget_s > 0 else 0.0),
+            "rows": audit.fit_times(evaluation),
+        },
+        "environment": audit.environment(data),
+        "reproduce": data.reproduce,
+    }
+
+
+def badges(evaluation: Evaluation) -> list[dict[str, str]]:
+    """The verdict in a word or two, then what a reader must know beside it."""
+    against_dummy = evaluation.difference_to_dummy.verdict
+    against_linear = evaluation.difference_to_linear.verdict
+    failed = [gate for gate in evaluation.gates if gate.required and gate.outcome != "pass"]
+    if against_dummy != "better":
+        first = ("no better than guessing", "bad")
+    elif evaluation.model_name == "linear":
+        first = ("the linear model ships", "calm")
+    elif against_linear == "better":
+        first = ("better than linear", "good")
+    elif against_linear == "worse":
+        first = ("worse than linear", "bad")
+    else:
+        first = ("on a par with linear", "calm")
+    found = [first]
+    if failed:
+        found.append((f"{len(failed)} required gate{'s' * (len(failed) > 1)} not met", "bad"))
+    if evaluation.suspects:
+        found.append(("columns that may leak", "warn"))
+    if evaluation.judged_on == "out-of-fold":
+        found.append(("no hold-out", "warn"))
+    if evaluation.tier != "T3":
+        found.append((f"sandbox tier {evaluation.tier}", "warn"))
+    return [{"text": text, "tone": colour} for text, colour in found]
+
+
+def hero(evaluation: Evaluation) -> dict[str, str]:
+    """The score in large, with its interval and both differences."""
+    metric = evaluation.metric
+    return {
+        "value": metric_value(evaluation.model.value, metric),
+        "interval": interval(evaluation.model, metric),
+        "rows": count(evaluation.model.n),
+        "model": evaluation.model_name,
+        "linear": difference(evaluation.difference_to_linear, metric),
+        "linear_verdict": evaluation.difference_to_linear.verdict,
+        "dummy": difference(evaluation.difference_to_dummy, metric),
+        "dummy_verdict": evaluation.difference_to_dummy.verdict,
+    }
+
+
+def scores_chart(evaluation: Evaluation, title: str) -> Markup:
+    """The model beside the linear and the dummy baseline."""
+    rows = [(f"model: {evaluation.model_name}", evaluation.model)]
+    rows += [(n, evaluation.baselines[n]) for n in ("linear", "dummy") if n in evaluation.baselines]
+    return charts.scores_chart(rows, evaluation.metric, title)
+
+
+def metric_rows(evaluation: Evaluation) -> list[dict[str, str]]:
+    """Secondary metrics."""
+    return [
+        {
+            "name": METRICS[name].title if name in METRICS else name,
+            "value": metric_value(score.value, name),
+            "interval": interval(score, name),
+            "better": "higher"
+            if name in METRICS and METRICS[name].direction == "maximize"
+            else "lower",
+        }
+        for name, score in evaluation.metrics.items()
+    ]
+
+
+def span_of(scores: list[Score]) -> tuple[float, float]:
+    """A common scale for small interval pictures."""
+    if not scores:
+        return (0.0, 0.0)
+    return min(score.low for score in scores), max(score.high for score in scores)
+
+
+def leaderboard(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Candidates on the dev folds, in the order given."""
+    metric = evaluation.metric
+    span = span_of([entry.score for entry in evaluation.leaderboard if entry.score])
+    return [
+        {
+            "name": entry.name,
+            "score": metric_value(entry.score.value, metric) if entry.score else "no score",
+            "interval": interval(entry.score, metric),
+            "spark": sparks.interval(entry.score.value, entry.score.low, entry.score.high, span)
+            if entry.score
+            else "",
+            "folds": ", ".join(metric_value(fold, metric) for fold in entry.folds),
+            "seconds": seconds(entry.fit_seconds),
+            "outcome": entry.outcome,
+            "chosen": entry.chosen,
+        }
+        for entry in evaluation.leaderboard
+    ]
+
+
+def figures(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The plots that apply to this kind of task."""
+    curves, found = evaluation.curves, []
+    cells = curves.confusion
+    if curves.roc:
+        found.append(("ROC", charts.roc_chart(curves), "The dashed line is guessing."))
+    if curves.pr:
+        total = sum(map(sum, cells))
+        prevalence = sum(cells[-1]) / total if len(cells) == 2 and total else None
+        found.append(("Precision and recall", charts.pr_chart(curves, prevalence),
+                      "The dashed line is the share of positives."))  # fmt: skip
+    if evaluation.calibration and evaluation.calibration.bins:
+        found.append(("Calibration", charts.calibration_chart(evaluation.calibration),
+                      "On the dashed line, probabilities mean what they say."))  # fmt: skip
+    if curves.residuals:
+        found.append(("Residuals", charts.residual_chart(curves), "A sample of judged rows."))
+    if len(curves.predicted_histogram) > 1:
+        name = "predicted value" if curves.residuals else "predicted probability"
+        found.append(("Predictions", charts.histogram_chart(curves, name), "All judged rows."))
+    return [{"title": title, "svg": svg, "note": note} for title, svg, note in found]
+
+
+def confusion(evaluation: Evaluation, classes: tuple[str, ...]) -> dict[str, Any] | None:
+    """The confusion matrix with row shares; None when there is none, or too many classes."""
+    cells = evaluation.curves.confusion
+    if not cells or len(cells) > MOST_CLASSES:
+        return None
+    names = classes if len(classes) == len(cells) else tuple(str(i) for i in range(len(cells)))
+    rows = []
+    for name, line in zip(names, cells, strict=True):
+        total = sum(line)
+        rows.append(
+            {
+                "name": name,
+                "cells": [
+                    {"n": count(n), "share": share(n / total if total else None),
+                     "shade": f"{100 * n / total if total else 0:.0f}"}
+                    for n in line
+                ],
+            }
+        )  # fmt: skip
+    return {"names": names, "rows": rows}
+
+
+def calibration(evaluation: Evaluation) -> dict[str, str] | None:
+    """Expected error, slope and intercept in words."""
+    found = evaluation.calibration
+    if found is None:
+        return None
+    return {
+        "error": number(found.expected_error),
+        "slope": number(found.slope),
+        "intercept": number(found.intercept),
+    }
+
+
+def importance(evaluation: Evaluation, title: str) -> Markup:
+    """The chart of the most important columns."""
+    shown = evaluation.importance[:MOST_IMPORTANT]
+    return charts.importance_chart(shown, title) if shown else Markup("")
+
+
+def importance_rows(evaluation: Evaluation) -> list[dict[str, str]]:
+    """The same as a table, for readers and printers."""
+    metric = evaluation.metric
+    return [
+        {
+            "column": item.column,
+            "drop": signed(item.drop, metric),
+            "interval": f"{signed(item.low, metric)} to {signed(item.high, metric)}",
+        }
+        for item in evaluation.importance
+    ]
+
+
+def slices(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Groups of rows beside the whole."""
+    metric, rows = evaluation.metric, evaluation.slices[:MOST_SLICES]
+    span = span_of([item.score for item in rows if item.score])
+    return [slice_row(item, metric, span, evaluation.model.value) for item in rows]
+
+
+def slice_row(
+    item: SliceScore, metric: str, span: tuple[float, float], whole: float
+) -> dict[str, Any]:
+    """One group; the thin line in its picture is the score of all rows."""
+    score = item.score
+    return {
+        "column": item.column,
+        "value": item.value,
+        "n": count(item.n),
+        "positives": count(item.positives),
+        "score": metric_value(score.value, metric) if score else "–",
+        "interval": interval(score, metric),
+        "spark": sparks.interval(score.value, score.low, score.high, span, whole) if score else "",
+        "note": item.note,
+    }

@@ -1,0 +1,94 @@
+"""mlagent.yaml: the user's defaults for a folder. Read once, on the way in; flags win over it.
+
+Hardening (network, capabilities, seccomp, user) is not a setting and has no key here.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import Field
+
+from mlagent.contracts.base import Finite, Record
+from mlagent.contracts.contract import QualityGate
+from mlagent.contracts.errors import BadInput
+from mlagent.documents import read_record
+
+FILE = "mlagent.yaml"
+
+
+class SandboxSettings(Record):
+    """What the sandbox may use on this machine."""
+
+    memory_mb: int | None = Field(None, ge=256, description="default: 60 % of what is free")
+    cpus: int | None = Field(None, ge=1, description="default: all")
+    base_image: str | None = Field(None, description="for `mlagent sandbox build`")
+
+
+class Settings(Record):
+    """mlagent.yaml.
+
+    `cost[truth][predicted]` is the price of that decision, for the metric `cost`; absent pairs cost
+    0. `quantile` is for the metric `pinball`. `gates` are absolute quality gates, checked beside
+    the relative ones of the contracts.
+    """
+
+    schema_: str = Field("mlagent/settings/v1", alias="schema", pattern=r"^mlagent/settings/v1$")
+    data: str | None = None
+    target: str | None = None
+    metric: str | None = None
+    positive: str | None = None
+    id: tuple[str, ...] = ()
+    group: str | None = None
+    time: str | None = None
+    exclude: tuple[str, ...] = ()
+    budget: str | None = Field(None, description="such as 5m")
+    cost: dict[str, dict[str, Finite]] = {}
+    quantile: float = Field(0.5, gt=0, lt=1)
+    gates: tuple[QualityGate, ...] = ()
+    sandbox: SandboxSettings = SandboxSettings()
+
+
+def read_settings(folder: Path) -> Settings:
+    """`mlagent.yaml` of this folder, or the defaults. Raises BadInput with file, line and field."""
+    file = folder / FILE
+    if not file.is_file():
+        return Settings()
+    return read_record(Settings, file.read_text(encoding="utf-8"), str(file), format="yaml")
+
+
+_DURATION = re.compile(
+    r"\s*(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)?\s*", re.ASCII
+)
+
+
+def parse_duration(text: str) -> float:
+    """'60s', '5m', '1.5h' or plain seconds, as seconds. Raises BadInput."""
+    match = _DURATION.fullmatch(text)
+    seconds = 0.0
+    if match:
+        factor = {"s": 1.0, "m": 60.0, "h": 3600.0}[(match[2] or "s")[0]]
+        seconds = float(match[1]) * factor
+    if not 1 <= seconds <= 7 * 86400:
+        raise BadInput(
+            f"The budget {text!r} is not a time between 1s and 7 days.",
+            remedy="Write it like 60s, 5m or 1h.",
+        )
+    return seconds
+
+
+def parse_vault(text: str) -> float | None:
+    """'auto' (None), 0 or a share such as 0.2. Raises BadInput."""
+    if text == "auto":
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not (share == 0 or 0.02 <= share <= 0.5):
+        raise BadInput(
+            f"The vault {text!r} is neither 'auto', 0 nor a share from 0.02 to 0.5.",
+            remedy="Write --vault auto, --vault 0.2, or --vault 0 for an out-of-fold score only.",
+        )
+    return share

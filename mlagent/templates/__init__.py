@@ -1,0 +1,1 @@
+"""Renders shipped templates: candidates, reports, cards. Jinja is imported only here."""

@@ -1,0 +1,1 @@
+"""For users' own tests: the sandbox suite, the engine, small real stand-ins. Importing it imports nothing."""

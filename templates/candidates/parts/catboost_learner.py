@@ -1,0 +1,92 @@
+class CatBoost:
+    """Gradient boosting by CatBoost with its own treatment of categories."""
+
+    view = "catboost"
+    ships_refit = False
+
+    def __init__(self, params, target, seed, threads):
+        self.task, self.n_classes, self.threads = target.task, target.n_classes, threads
+        self.patience = params.get("patience", 50)
+        self.most_rounds = params.get("most_rounds", 5000)
+        self.params = {
+            "depth": 6,
+            "max_ctr_complexity": 2,
+            "one_hot_max_size": 8,
+            **{k: v for k, v in params.items() if k not in ("patience", "most_rounds")},
+            "random_seed": seed,
+            "thread_count": threads,
+            "boosting_type": "Plain",
+            "allow_writing_files": False,
+            "logging_level": "Silent",
+        }
+        if self.task == "regression":
+            absolute = target.metric in ("mae", "mape", "pinball")
+            self.params["loss_function"] = "MAE" if absolute else "RMSE"
+        elif self.n_classes == 2:
+            self.params["loss_function"] = "Logloss"
+        else:
+            self.params["loss_function"] = "MultiClass"
+            self.params["classes_count"] = self.n_classes
+
+    @staticmethod
+    def pool(x, y=None):
+        """Numbers and codes as CatBoost reads them."""
+        numbers, codes = x
+        if not codes.shape[1]:
+            return catboost.Pool(numbers, y)
+        data = catboost.FeaturesData(
+            num_feature_data=numbers if numbers.shape[1] else None,
+            cat_feature_data=codes.astype("S11").astype(object),
+        )
+        return catboost.Pool(data, y)
+
+    @staticmethod
+    def within(params, seconds, race):
+        """The settings with the lowest learning rate that `seconds` a fold allow; see how fast rounds are."""
+        params = {**params, "most_rows": int(5_000 * race.clock.budget)}
+        if "learning_rate" in params:
+            return params
+        trial = Member("pace", "catboost", {**params, "learning_rate": 0.1, "most_rounds": 25})
+        trial.fit(race.problem, 0, [0], race.clock.at(race.clock.budget / 20))
+        rate = 60 * trial.parts[0].learner.pace / seconds
+        return {**params, "learning_rate": round(min(0.3, max(0.03, rate)), 3)}
+
+    def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
+        """Boost until the validation loss stops falling, the deadline comes, or for `rounds` exactly."""
+        data = self.pool(x, y)
+        if rounds is not None:
+            self.model = catboost.CatBoost({**self.params, "iterations": rounds})
+            self.model.fit(data)
+            return self
+        best = [math.inf, 0]
+        self.curve = []
+        patience = self.patience
+
+        class Watch:
+            def after_iteration(self, info):
+                value = next(iter(info.metrics["validation"].values()))[-1]
+                curve.append(value)
+                moments.append(time.monotonic())
+                if value < best[0]:
+                    best[:] = value, info.iteration
+                return time.monotonic() < deadline and info.iteration - best[1] < patience
+
+        curve, moments = self.curve, []
+        self.model = catboost.CatBoost({**self.params, "iterations": self.most_rounds})
+        self.model.fit(
+            data, eval_set=self.pool(valid, y_valid), use_best_model=False, callbacks=[Watch()]
+        )
+        self.pace = (moments[-1] - moments[0]) / max(len(moments) - 1, 1)
+        return self
+
+    def keep(self, rounds):
+        """Forget the trees after `rounds`."""
+        if self.model.tree_count_ > rounds:
+            self.model.shrink(rounds)
+
+    def predict(self, x, rounds):
+        """(n,) values or (n, classes) shares."""
+        kind = "RawFormulaVal" if self.task == "regression" else "Probability"
+        return self.model.predict(
+            self.pool(x), kind, ntree_end=min(rounds, self.model.tree_count_), thread_count=self.threads
+        )

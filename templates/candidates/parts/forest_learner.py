@@ -1,0 +1,65 @@
+class Forest:
+    """Extremely randomised trees or a random forest. Its rounds are trees.
+
+    One forest on all rows ships instead of one per fold: deep trees are large.
+    """
+
+    view = "tree"
+    ships_refit = True
+    most_nodes = 1_200_000  # keeps the model file near 100 MB
+
+    def __init__(self, params, target, seed, threads):
+        self.task, self.n_classes, self.threads = target.task, target.n_classes, threads
+        params = dict(params)
+        self.trees = params.pop("trees", 300)
+        kinds = {
+            ("extra_trees", True): ExtraTreesRegressor,
+            ("extra_trees", False): ExtraTreesClassifier,
+            ("random_forest", True): RandomForestRegressor,
+            ("random_forest", False): RandomForestClassifier,
+        }
+        kind = kinds[params.pop("forest", "extra_trees"), self.task == "regression"]
+        settings = {"max_features": 0.7 if self.task == "regression" else "sqrt", **params}
+        self.model = kind(
+            n_estimators=1, warm_start=True, random_state=seed, n_jobs=threads, **settings
+        )
+
+    @staticmethod
+    def within(params, seconds, race):
+        """The settings with a sample of the rows when there are very many."""
+        return {**params, "most_rows": int(2_500 * race.clock.budget)}
+
+    def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
+        """Grow until enough trees, too many nodes, or the deadline; or for `rounds` exactly."""
+        if rounds is not None:
+            self.model.set_params(n_estimators=rounds).fit(x, y)
+            return self
+        weight = 1.0 if self.task == "regression" else (64 + 8 * self.n_classes) / 72
+        nodes_allowed = self.most_nodes / weight
+        started = time.monotonic()
+        grown = 0
+        while True:
+            step = 4 if grown < 20 else 20
+            self.model.set_params(n_estimators=grown + step).fit(x, y)
+            grown += step
+            nodes = sum(tree.tree_.node_count for tree in self.model.estimators_)
+            now = time.monotonic()
+            pace = (now - started) / grown
+            enough = grown >= self.trees or nodes * (grown + 20) / grown > nodes_allowed
+            if enough or now + (4 if grown < 20 else 20) * pace > deadline:
+                break
+        self.curve = [math.inf] * (grown - 1) + [0.0]
+        return self
+
+    def keep(self, rounds):
+        """Forget the trees after `rounds`."""
+        self.model.estimators_ = self.model.estimators_[:rounds]
+        self.model.n_estimators = len(self.model.estimators_)
+
+    def predict(self, x, rounds):
+        """(n,) values or (n, classes) shares."""
+        if self.task == "regression":
+            return self.model.predict(x)
+        shares = np.zeros((len(x), self.n_classes))
+        shares[:, self.model.classes_] = self.model.predict_proba(x)
+        return shares

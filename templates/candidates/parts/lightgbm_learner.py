@@ -1,0 +1,86 @@
+class LightGBM:
+    """Gradient boosting by LightGBM. Repeatable: one histogram layout, fixed seeds."""
+
+    view = "tree"
+    ships_refit = False
+
+    def __init__(self, params, target, seed, threads):
+        self.task, self.n_classes, self.threads = target.task, target.n_classes, threads
+        self.params = {
+            "num_leaves": 31,
+            "min_data_in_leaf": 20,
+            "feature_fraction": 0.8,
+            "bagging_fraction": 0.9,
+            "bagging_freq": 1,
+            "lambda_l2": 1.0,
+            "min_data_per_group": 20,
+            "max_cat_threshold": 16,
+            **{k: v for k, v in params.items() if k not in ("native", "patience", "most_rounds")},
+            "seed": seed,
+            "verbosity": -1,
+            "deterministic": True,
+            "feature_pre_filter": False,
+            "num_threads": threads,
+        }
+        self.native = params.get("native", True)
+        self.patience = params.get("patience", 60)
+        self.most_rounds = params.get("most_rounds", 10000)
+        if self.task == "regression":
+            absolute = target.metric in ("mae", "mape", "pinball")
+            self.params["objective"] = "regression_l1" if absolute else "regression"
+        elif self.n_classes == 2:
+            self.params["objective"] = "binary"
+        else:
+            self.params.update(objective="multiclass", num_class=self.n_classes)
+
+    @staticmethod
+    def within(params, seconds, race):
+        """The settings with the lowest learning rate that `seconds` a fold allow."""
+        if "learning_rate" in params:
+            return params
+        size = max(0.4, (params.get("num_leaves", 31) / 31) ** 0.8)
+        rate = 0.1 * race.probe_rounds * race.probe_pace * size / seconds
+        return {**params, "learning_rate": round(min(0.2, max(0.03, rate)), 3)}
+
+    def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
+        """Boost until the validation loss stops falling, the deadline comes, or for `rounds` exactly."""
+        self.params["force_row_wise" if len(x) > 100_000 else "force_col_wise"] = True
+        self.params["min_data_in_leaf"] = min(self.params["min_data_in_leaf"], max(1, len(x) // 20))
+        settings = {"categorical_feature": list(categorical) if self.native else []}
+        data = lightgbm.Dataset(x, y, params={**self.params, **settings})
+        if rounds is not None:
+            self.booster = lightgbm.train(self.params, data, rounds)
+            return self
+        curves = {}
+        moments = []
+        best = [math.inf, 0]
+
+        def watch(env):
+            value = env.evaluation_result_list[0][2]
+            if value < best[0]:
+                best[:] = value, env.iteration
+            moments.append(time.monotonic())
+            late = moments[-1] > deadline
+            if late or env.iteration - best[1] >= self.patience:
+                raise lightgbm.callback.EarlyStopException(env.iteration, [])
+
+        held_out = lightgbm.Dataset(valid, y_valid, reference=data)
+        self.booster = lightgbm.train(
+            self.params, data, self.most_rounds, valid_sets=[held_out], valid_names=["valid"],
+            callbacks=[lightgbm.record_evaluation(curves), watch],
+        )  # fmt: skip
+        self.curve = next(iter(curves["valid"].values()))
+        self.pace = (moments[-1] - moments[0]) / max(len(moments) - 1, 1)
+        return self
+
+    def keep(self, rounds):
+        """Forget the trees after `rounds`; the rest is text, which pickles small and exactly."""
+        text = self.booster.model_to_string(num_iteration=rounds)
+        self.booster = lightgbm.Booster(model_str=text)
+
+    def predict(self, x, rounds):
+        """(n,) values or (n, classes) shares."""
+        result = self.booster.predict(x, num_iteration=rounds, num_threads=self.threads)
+        if self.task != "regression" and self.n_classes == 2:
+            return np.column_stack([1.0 - result, result])
+        return result

@@ -1,0 +1,172 @@
+class Race:
+    """Fits members one after the other while time lasts, and keeps the schedule of what was done."""
+
+    def __init__(self, problem, clock, settings):
+        self.problem, self.clock = problem, clock
+        self.members, self.steps = [], []
+        self.schedule = {"settings": settings, "members": self.steps, "iterations": 0}
+        self.probe_rounds, self.probe_pace = 100, 0.01
+        self.weights = None
+
+    def folds(self, repeat):
+        """Positions of the folds of one repeat."""
+        return list(range(len(self.problem.folds(repeat))))
+
+    def probe(self):
+        """A first model on one fold, within an eighth of the budget: shows how fast rounds are."""
+        member = Member("first", "lightgbm", {"learning_rate": 0.1, "most_rounds": 400})
+        rounds = member.fit(self.problem, 0, [0], self.clock.at(self.clock.budget / 8))
+        self.probe_pace = member.parts[0].learner.pace
+        self.probe_rounds = rounds[0]
+        self._note(member, 0, [0], rounds, None)
+        return member
+
+    def first(self):
+        """The first model, on one fold; ships only when the budget allows nothing else."""
+        self.members = [self.probe()]
+        report(member="first", best=self.blend())
+        save_schedule(self.schedule)
+        model = self.model()
+        self.members = []
+        return model
+
+    def replayed(self, schedule):
+        """The model of an earlier schedule."""
+        for step in schedule["members"]:
+            self.repeat(step)
+        self.final_blend()
+        save_schedule(self.schedule)
+        return self.model()
+
+    def finish(self):
+        """Use what is left: on one fold, fit again on all rows; else fit again on other folds."""
+        if len(self.folds(0)) == 1:
+            for position in np.argsort(-self.weights):
+                cost = 1.5 * self.members[position].seconds
+                if self.weights[position] > 0 and cost < self.clock.left():
+                    self.refit(int(position))
+                    report(member=self.members[position].name, refit=True)
+        else:
+            self._repeats()
+            self.final_blend()
+        names = [member.name for member in self.members]
+        report(weights=dict(zip(names, self.weights.round(3).tolist(), strict=True)))
+        save_schedule(self.schedule)
+
+    def _repeats(self):
+        for repeat in (1, 2, 3):
+            self.problem.forget_views(repeat - 1)
+            for position in np.argsort(-self.weights):
+                member = self.members[position]
+                left = self.clock.left() - self.last_seconds()
+                if LEARNERS[member.kind].ships_refit or self.weights[position] < 0.05:
+                    continue
+                if 1.4 * member.seconds < left:
+                    self.again(int(position), left)
+                    report(member=member.name, repeat=repeat)
+
+    def run(self, entry, seconds):
+        """Fit one entry of the list on all folds in about `seconds`."""
+        params = self.resolved(entry, seconds)
+        member = Member(entry["name"], entry["kind"], params)
+        rounds = member.fit(self.problem, 0, self.folds(0), self.clock.at(seconds))
+        self.members.append(member)
+        self._note(member, 0, self.folds(0), rounds, len(self.members) - 1)
+        if LEARNERS[member.kind].ships_refit:
+            self.refit(len(self.members) - 1)
+
+    def again(self, position, seconds):
+        """Fit a member once more on other folds; its predictions are averaged over both."""
+        member = self.members[position]
+        repeat = 1 + max(s["repeat"] for s in self.steps if s["position"] == position)
+        folds = self.folds(repeat)
+        rounds = member.fit(self.problem, repeat, folds, self.clock.at(seconds))
+        self._note(member, repeat, folds, rounds, position)
+
+    def refit(self, position):
+        """Replace the models of a member by one that is fitted on all rows."""
+        member = self.members[position]
+        before = len(self.problem.folds(0)[0][0])
+        rounds = min(part.rounds for part in member.parts)
+        if member.kind in ("lightgbm", "catboost"):
+            rounds = max(1, round(rounds * self.problem.rows / before))
+        rounds = [rounds]
+        self._refit(member, rounds)
+        self._note(member, 0, None, rounds, position)
+
+    def _refit(self, member, rounds):
+        member.parts = []
+        member.fit(self.problem, 0, [None], math.inf, rounds)
+
+    def repeat(self, step):
+        """Follow one step of an earlier schedule."""
+        position = step["position"]
+        if position is not None and position < len(self.members):
+            member = self.members[position]
+        else:
+            member = Member(step["name"], step["kind"], step["params"])
+            self.members.append(member)
+        if step["folds"] is None:
+            self._refit(member, step["rounds"])
+        else:
+            member.fit(self.problem, step["repeat"], step["folds"], math.inf, step["rounds"])
+        self._note(member, step["repeat"], step["folds"], step["rounds"], position)
+
+    def _note(self, member, repeat, folds, rounds, position):
+        facts = {"name": member.name, "kind": member.kind, "params": member.params}
+        facts |= {"repeat": repeat, "folds": folds, "rounds": rounds, "position": position}
+        if position is None or (self.steps and self.steps[0]["position"] is None):
+            self.steps.clear()  # the first model is only for a budget that allows no other
+        self.steps.append(facts)
+        self.schedule["iterations"] += sum(rounds)
+
+    def resolved(self, entry, seconds):
+        """The entry's settings with what depends on rows and time filled in."""
+        params = dict(entry.get("params", {}))
+        if params.get("log") == "auto":
+            params["log"] = self._log_is_better()
+        per_fold = max(seconds / (0.8 * len(self.folds(0))), 1e-3)
+        params = LEARNERS[entry["kind"]].within(params, per_fold, self)
+        if params.get("most_rows", 0) >= self.problem.rows:
+            del params["most_rows"]
+        return params
+
+    def _log_is_better(self):
+        losses = {True: [math.inf], False: [math.inf]}
+        for member in self.members:
+            if member.kind == "lightgbm":
+                losses[bool(member.params.get("log"))].append(self.loss_of(member))
+        return min(losses[True]) < min(losses[False])
+
+    def _judged(self):
+        seen = np.all([member.times > 0 for member in self.members], axis=0)
+        return np.flatnonzero(seen)
+
+    def loss_of(self, member):
+        """Held-out loss of one member."""
+        rows = np.flatnonzero(member.times > 0)
+        return loss(self.problem.target.take(rows), member.held_out[rows])
+
+    def blend(self, samples=1):
+        """Choose the weights anew; returns the held-out loss of the blend."""
+        started = time.monotonic()
+        rows = self._judged()
+        target = self.problem.target.take(rows)
+        predictions = [member.held_out[rows] for member in self.members]
+        self.weights = choose_weights(predictions, target, samples, self.problem.spec["seed"])
+        mixed = sum(w * p for w, p in zip(self.weights, predictions, strict=True))
+        self.blend_seconds = (time.monotonic() - started) / samples
+        return loss(target, mixed)
+
+    def final_blend(self):
+        """The last choice of weights; averaged over samples of rows on small tables."""
+        rows = self.problem.rows
+        return self.blend(8 if rows < 2_000 else 4 if rows < 5_000 else 1)
+
+    def last_seconds(self):
+        """What has to be kept for the last choice of weights."""
+        return 5 * self.blend_seconds if self.problem.rows < 5_000 else 1.5 * self.blend_seconds
+
+    def model(self):
+        """The ensemble as it stands."""
+        return Ensemble(self.problem, self.members, self.weights, self.schedule)

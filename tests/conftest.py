@@ -1,0 +1,59 @@
+"""Shared fixtures: the practice tables and the container engine, each with a reason when absent."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REQUIRED = {word for word in os.environ.get("MLAGENT_REQUIRE", "").split(",") if word}
+
+
+def _absent(what: str, reason: str) -> None:
+    if what in REQUIRED:
+        pytest.fail(f"MLAGENT_REQUIRE names {what!r}, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def datasets_root() -> Path:
+    """`../shared/datasets` beside the checkout, or MLAGENT_DATASETS; skips when absent."""
+    root = Path(
+        os.environ.get("MLAGENT_DATASETS", Path(__file__).parents[2] / "shared" / "datasets")
+    )
+    if not (root / "telco_churn").is_dir():
+        _absent("datasets", "the practice tables (../shared/datasets) are not here")
+    return root
+
+
+@cache
+def engine_problem() -> str | None:
+    """None when a container engine answers, else why not."""
+    try:
+        import docker
+
+        client = docker.from_env(timeout=5)
+        try:
+            client.ping()
+        finally:
+            client.close()
+    except Exception as problem:  # every way of being absent is a reason to skip
+        return f"no container engine answers: {type(problem).__name__}"
+    return None
+
+
+@pytest.fixture(autouse=True)
+def _docker_marker(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("docker") and (problem := engine_problem()):
+        _absent("docker", problem)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "soak" in (config.option.markexpr or ""):
+        return
+    skip = pytest.mark.skip(reason="long; `make soak` runs it")
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(skip)
