@@ -1,7 +1,8 @@
 """How long the referee's intervals take: 1,000 paired draws for three models on 200,000 rows.
 
-Prints a table: metric, seconds, peak memory of this process so far. Run: `python benchmarks/intervals_speed.py
-[ROWS]`. Set OMP_NUM_THREADS=1 for single-core figures. It measures; it does not judge.
+Prints a table: metric, seconds, peak memory of this process so far. Run: `python
+benchmarks/intervals_speed.py [ROWS]`. Set OMP_NUM_THREADS=1 for single-core figures. It measures;
+it does not judge.
 """
 
 from __future__ import annotations

@@ -150,9 +150,9 @@ def validate_record(model: type[R], value: Any, source: str, *, lines: Lines | N
 
 def dump_yaml(record: BaseModel) -> str:
     """The record as YAML to read and edit: block style, fields in the record's order, short lists
-    and maps on one line, no anchors. Keys whose value is None are left out."""
-    value = record.model_dump(mode="json", by_alias=True, exclude_none=True)
-    node = _node(value, 0)
+    and maps on one line, no anchors. Left out: None, and below the second level whatever equals its
+    default, so that what stands there is what matters."""
+    node = _node(_spare(record, record.model_dump(mode="json", by_alias=True), 0), 0)
     text = yaml.serialize(node, Dumper=_Dumper, width=WIDTH, allow_unicode=True)
     return str(text)
 
@@ -401,6 +401,29 @@ def _flat(annotation: Any) -> list[Any]:
 
 # --- writing YAML ---
 
+KEPT_LEVELS = 2
+
+
+def _spare(value: Any, plain_value: Any, depth: int) -> Any:
+    """`plain_value`, the dumped form of `value`, without None and deep inside without defaults."""
+    if isinstance(value, BaseModel):
+        kept = {}
+        for name, field in type(value).model_fields.items():
+            key, inner = field.alias or name, getattr(value, name)
+            default = field.get_default(call_default_factory=True, validated_data={})
+            known = depth > KEPT_LEVELS and not field.is_required() and inner == default
+            if inner is not None and not known and key in plain_value:
+                kept[key] = _spare(inner, plain_value[key], depth + 1)
+        return kept
+    if isinstance(value, Mapping):
+        pairs = zip(value.values(), plain_value.items(), strict=True)
+        return {key: _spare(inner, shown, depth + 1) for inner, (key, shown) in pairs}
+    if isinstance(value, list | tuple):
+        pairs_of = zip(value, plain_value, strict=True)
+        return [_spare(inner, shown, depth + 1) for inner, shown in pairs_of]
+    return plain_value
+
+
 _STR, _SEQ, _MAP = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 
 
@@ -431,6 +454,12 @@ def _text(value: str) -> yaml.ScalarNode:
     except OverflowError:
         quoted = True
     style = "'" if quoted else "|" if "\n" in value.strip("\n") else None
+    if (
+        style is None
+        and "'" in value
+        and (": " in value or " #" in value or value[:1] in "'[{&*!|>%@`\"")
+    ):
+        style = '"' if len(value) <= 80 else ">"  # rather than doubling every quote
     return yaml.ScalarNode(_STR, value, style=style)
 
 

@@ -135,7 +135,9 @@ def command_fit(args: argparse.Namespace) -> None:
 def command_predict(args: argparse.Namespace) -> None:
     solution = load_solution(args.input / "candidate")
     features = read_table(args.input / "features.parquet")
-    predict_with(solution, args.input / "model" / "model.pkl", features, args.out / "predictions.npy")
+    predict_with(
+        solution, args.input / "model" / "model.pkl", features, args.out / "predictions.npy"
+    )
 
 
 def command_script(args: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """The data-explorer in planning mode: how deep to look at this table.
 
-Guarantees: every number in the texts is a count or share of the profile. The options differ in what the
-explorer's script does: rows looked at, and which probes run.
+Guarantees: every number in the texts is a count or share of the profile. The options differ in what
+the explorer's script does: rows looked at, and which probes run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEEP_COLUMNS = 3
 
 
 def plan(context: PlanningContext) -> AgentPlan:
-    """Two or three depths; two when the table is so small that all see the same rows."""
+    """Three depths; the recommendation says what the look would change."""
     if context.profile is None:
         return _plan_without_data(context)
     facts = table_facts(context)
@@ -48,22 +48,22 @@ def plan(context: PlanningContext) -> AgentPlan:
         ),
         (
             facts.failed,
-            f"The cells of {names([n for n, _ in facts.failed])} that do not parse are missing.",
+            f"Cells of {names([n for n, _ in facts.failed])} that do not parse count as missing.",
         ),
         otherwise="The rows that arrive later look like these.",
     )
     questions = some(
         (
             facts.ids,
-            f"Are {names(facts.ids)} only names of rows, known before the outcome and of no meaning?",
+            f"May {names(facts.ids)} be left out, as nothing but names of rows?",
         ),
         (
             facts.missing and facts.missing[0].value > 0.2,
-            f"Why does {_worst(facts)} of {_worst_name(facts)} miss: not measured, or not applicable?",
+            f"Why is {_worst(facts)} of {_worst_name(facts)} absent: unmeasured, or no such thing?",
         ),
         (
             facts.duplicates,
-            f"May {count(facts.duplicates, 'row')} stand twice, or is it a fault of the export?",
+            f"May {count(facts.duplicates, 'row')} stand twice, or did the export fail?",
         ),
         otherwise="Is every column known at the moment when a prediction is wanted?",
     )
@@ -84,7 +84,7 @@ def _quick(context: PlanningContext, facts: TableFacts) -> Option:
         pros=some(
             (
                 True,
-                f"Settles the role of {count(facts.features, 'feature column')} {_kinds(facts)}.",
+                f"Settles what {count(facts.features, 'column')} are for {_kinds(facts)}.",
             ),
             (facts.ids, f"Keeps {names(facts.ids)} out of the model."),
             (seen == facts.rows, f"Reads all {facts.rows:,} rows; nothing is sampled."),
@@ -97,7 +97,7 @@ def _quick(context: PlanningContext, facts: TableFacts) -> Option:
             ),
             (
                 len(facts.missing) > 1,
-                f"Does not ask whether the missing cells of {len(facts.missing)} columns go together.",
+                f"Does not ask whether {len(facts.missing)} columns miss cells together.",
             ),
             (
                 facts.groups,
@@ -133,22 +133,22 @@ def _standard(context: PlanningContext, facts: TableFacts) -> Option:
     seen = min(facts.rows, SAMPLE_ROWS["option_b"])
     return Option(
         approach=(
-            f"Standard look at {_share(facts, seen)}: also repeats, row order, groups, time and pairs"
+            f"Standard look at {_share(facts, seen)}: also repeats, row order, groups, time, pairs"
         ),
         description="Adds every probe that can change the split or take a leak out.",
         pros=some(
             (
                 facts.groups,
-                f"Tests whether {names(_group_names(facts))} ties rows together, which would change the split.",
+                f"Tests whether {names(_group_names(facts))} ties rows, which changes the split.",
             ),
             (facts.dates, f"Tests whether the target drifts along {names(facts.dates)}."),
             (
                 facts.duplicates,
-                f"Follows up the {count(facts.duplicates, 'repeated row')} found among {facts.sampled:,}.",
+                f"Follows up {count(facts.duplicates, 'repeated row')} among {facts.sampled:,}.",
             ),
             (
                 facts.numbers > 1,
-                f"Finds redundant ones among {facts.numbers} number columns, and sums that give the target away.",
+                f"Finds redundant ones among {facts.numbers} number columns, and telling sums.",
             ),
             (facts.ids, f"Tests whether the order of {names(facts.ids)} tells the target."),
             otherwise=f"Compares the {facts.features} columns with each other.",
@@ -157,7 +157,7 @@ def _standard(context: PlanningContext, facts: TableFacts) -> Option:
             (seen < facts.rows, f"Leaves {facts.rows - seen:,} of {facts.rows:,} rows unread."),
             (
                 len(facts.missing) >= DEEP_COLUMNS,
-                f"Says how much {len(facts.missing)} columns miss, not whether they miss together.",
+                f"Says how much {len(facts.missing)} columns miss, not whether together.",
             ),
             (
                 facts.categories > 1,
@@ -170,7 +170,7 @@ def _standard(context: PlanningContext, facts: TableFacts) -> Option:
         risks=some(
             (
                 facts.missing and facts.missing[0].value > 0.5,
-                f"{_worst_name(facts)} misses {_worst(facts)}: what is found on the rest may not hold.",
+                f"{_worst_name(facts)} misses {_worst(facts)}: the rest may not speak for it.",
             ),
             (
                 facts.widest and facts.widest.value > facts.rows / 20,
@@ -179,9 +179,9 @@ def _standard(context: PlanningContext, facts: TableFacts) -> Option:
             (facts.tailed, f"Long tails in {names(facts.tailed)} weigh on linear measures."),
             (
                 facts.texts,
-                f"Of the text in {names(facts.texts)} only its length and shape are looked at.",
+                f"Of the text in {names(facts.texts)} only the shape is looked at.",
             ),
-            otherwise=f"A leak through more than two of {count(facts.features, 'column')} would pass.",
+            otherwise=f"A leak through several of {count(facts.features, 'column')} would pass.",
         ),
         dependencies=DEPENDENCIES,
         confidence="high",
@@ -192,8 +192,8 @@ def _deep(context: PlanningContext, facts: TableFacts) -> Option:
     seen = min(facts.rows, SAMPLE_ROWS["option_c"])
     return Option(
         approach=(
-            f"Deep look at {_share(facts, seen)}: also pairs of categories, patterns of missing cells, "
-            f"drift over the rows"
+            f"Deep look at {_share(facts, seen)}: also pairs of categories, patterns of missing "
+            f"cells, drift over the rows"
         ),
         description="Everything the explorer can do.",
         pros=some(
@@ -219,19 +219,17 @@ def _deep(context: PlanningContext, facts: TableFacts) -> Option:
             ),
             (
                 not facts.missing,
-                "No feature misses a cell, so there is no pattern of missing cells to find.",
+                f"None of {facts.features} features misses a cell, so no pattern can be found.",
             ),
             (
                 facts.categories < 2,
-                f"With {count(facts.categories, 'category column')} there is no pair of categories.",
+                f"With {count(facts.categories, 'category column')} there is no such pair.",
             ),
-            otherwise=f"Compares every pair of {count(facts.features, 'column')}: the slowest of the three.",
+            otherwise=f"Compares each pair of {count(facts.features, 'column')}: the slowest look.",
         ),
         time_estimate_hours=_hours(context, "option_c", facts),
         complexity="high",
-        risks=(
-            f"Many looks at {count(facts.features, 'column')} turn up patterns by chance; findings carry their size.",
-        ),
+        risks=(f"Many looks at {count(facts.features, 'column')} turn up patterns by chance.",),
         dependencies=DEPENDENCIES,
         confidence="medium",
     )
@@ -240,7 +238,7 @@ def _deep(context: PlanningContext, facts: TableFacts) -> Option:
 def _choose(facts: TableFacts) -> tuple[OptionName, str]:
     if len(facts.missing) >= DEEP_COLUMNS and facts.missing[0].value >= 0.2:
         return "option_c", (
-            f"{len(facts.missing)} columns miss cells, {_worst_name(facts)} {_worst(facts)} of them: "
+            f"{len(facts.missing)} columns miss cells, {_worst_name(facts)} {_worst(facts)}: "
             f"whether they miss together decides what a missing cell means."
         )
     reason = (
@@ -287,10 +285,25 @@ def _worst(facts: TableFacts) -> str:
 
 def _plan_without_data(context: PlanningContext) -> AgentPlan:
     kinds: tuple[tuple[OptionName, str, str, str], ...] = (
-        ("option_a", "Quick scan of a sample: types, missing cells, copies of the target", "low", "Soon done on any table."),
-        ("option_b", "Standard look: also repeats, row order, groups, time and pairs", "medium", "Finds what would change the split or leak the target."),
-        ("option_c", "Deep look: also pairs of categories, patterns of missing cells, drift", "high", "Shows why cells are missing."),
-    )  # fmt: skip
+        (
+            "option_a",
+            "Quick scan of a sample: types, missing cells, copies of the target",
+            "low",
+            "Soon done on any table.",
+        ),
+        (
+            "option_b",
+            "Standard look: also repeats, row order, groups, time and pairs",
+            "medium",
+            "Finds what would change the split or leak the target.",
+        ),
+        (
+            "option_c",
+            "Deep look: also pairs of categories, patterns of missing cells, drift",
+            "high",
+            "Shows why cells are missing.",
+        ),
+    )
     options: dict[OptionName, Option] = {
         name: Option.model_validate(
             {

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mlagent.content import Content
 from mlagent.contracts.base import Record, Role
+from mlagent.contracts.contract import Contract
 from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.ports import CodeClass, Job, Journal, Limits, Outcome, Progress, Sandbox
 from mlagent.documents import read_record
+from mlagent.sandbox.limits import default_limits
+
+from .registry import capped
 
 R = TypeVar("R", bound=Record)
 MB = 2**20
@@ -31,6 +35,9 @@ class JobFacts:
     verdict: str
     wall_s: float
     limits: Limits
+    command: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass
@@ -39,7 +46,8 @@ class Desk:
 
     Attributes:
         scratch: private folder of this run; inputs are written below it.
-        memory_mb, cpus: limits of each job.
+        memory_mb, cpus: limits of each job, before the contract's ceilings.
+        contracts: no job runs that its agent's contract does not allow.
         stop: asked while a job runs; True ends it early.
     """
 
@@ -51,6 +59,7 @@ class Desk:
     clock: Callable[[], float]
     memory_mb: int
     cpus: int
+    contracts: Mapping[Role, Contract]
     stop: Callable[[], bool] = lambda: False
     done: list[JobFacts] = field(default_factory=list)
 
@@ -81,7 +90,10 @@ class Desk:
         stop: Callable[[], bool] | None = None,
     ) -> Outcome:
         """Run one job and write it to the journal. Raises SandboxBroken, PrerequisiteMissing."""
-        limits = Limits(wall_s=wall_s, memory_mb=self.memory_mb, cpus=float(self.cpus))
+        contract = self.contracts[agent]
+        permit(contract, command, tuple(inputs), tuple(outputs))
+        asked = default_limits(self.content, wall_s)
+        limits = capped(replace(asked, memory_mb=self.memory_mb, cpus=float(self.cpus)), contract)
         job = Job(
             name=name,
             command=command,
@@ -93,7 +105,18 @@ class Desk:
             code=code,
         )
         outcome = self.sandbox.run(job, on_line, stop or self.stop)
-        self.done.append(JobFacts(agent, name, outcome.verdict, outcome.wall_s, limits))
+        self.done.append(
+            JobFacts(
+                agent,
+                name,
+                outcome.verdict,
+                outcome.wall_s,
+                limits,
+                command,
+                tuple(inputs),
+                tuple(outcome.files),
+            )
+        )
         self.journal.append(
             "job.end",
             agent=agent,
@@ -125,6 +148,13 @@ class Desk:
 
         return on_line
 
+    def _script(self, relative: str) -> dict[str, Path]:
+        """The script as script.py, and the modules beside it under their own names."""
+        main = self.content.path(relative)
+        beside = {path.name: path for path in sorted(main.parent.glob("*.py")) if path != main}
+        self.content.text(relative)
+        return {"script.py": main, **beside}
+
     def script(
         self,
         agent: Role,
@@ -149,7 +179,7 @@ class Desk:
             name,
             "script",
             inputs={
-                "script.py": self.content.path(relative),
+                **self._script(relative),
                 "dev.parquet": table,
                 "request.json": asked,
             },
@@ -167,6 +197,33 @@ class Desk:
         return read_record(
             model, found.path.read_text(encoding="utf-8"), f"{name}: result.json", format="json"
         )
+
+
+def permit(
+    contract: Contract, command: str, inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> None:
+    """Enforces `tools`, `reads` and `writes`, before anything runs.
+
+    Raises:
+        MlagentError: the contract does not allow it; names the clause.
+    """
+    if command not in contract.tools:
+        raise MlagentError(
+            f"The contract of {contract.name} does not allow {command!r}.",
+            remedy=f"Its tools: {', '.join(contract.tools)}.",
+        )
+    for name in inputs:
+        if not (contract.may_read(f"/in/{name}") or contract.may_read(f"/in/{name}/file")):
+            raise MlagentError(
+                f"The contract of {contract.name} does not allow reading /in/{name}.",
+                remedy=f"Its reads: {', '.join(contract.reads)}.",
+            )
+    for name in outputs:
+        if not contract.may_write(f"/out/{name}"):
+            raise MlagentError(
+                f"The contract of {contract.name} does not allow writing /out/{name}.",
+                remedy=f"Its writes: {', '.join(contract.writes)}.",
+            )
 
 
 def _last_line(log: str) -> str:

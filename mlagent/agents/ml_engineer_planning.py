@@ -1,7 +1,7 @@
 """The ml-engineer in planning mode: which family of models, for this table, machine and budget.
 
-Guarantees: every number in the texts is a count or share of the profile, or of the machine and budget. The
-options are the three shipped candidates; which one is chosen decides which code runs.
+Guarantees: every number in the texts is a count or share of the profile, or of the machine and
+budget. The options are the three shipped candidates; which one is chosen decides which code runs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _questions(context: PlanningContext, facts: TableFacts) -> tuple[str, ...]:
     return some(
         (
             not context.task.constraints,
-            "Must somebody be able to read why a case got its score? Then --constraint interpretable.",
+            "Must somebody read why a case got its score? Then --constraint interpretable.",
         ),
         (
             facts.texts,
@@ -180,7 +180,7 @@ def _boosted(context: PlanningContext, facts: TableFacts) -> Option:
         risks=some(
             (
                 facts.classes and facts.rare and facts.rare.value < 100,
-                f"{_rare_count(facts)} of the rarest class in inner folds make early stopping noisy.",
+                f"{_rare_count(facts)} of the rarest class make early stopping noisy.",
             ),
             (
                 facts.widest and facts.widest.value > facts.rows / 20,

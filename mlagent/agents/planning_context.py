@@ -1,7 +1,7 @@
 """What an agent sees in planning mode, and the facts of the table that its sentences are made of.
 
-Guarantees: every number that `table_facts` gives is a count or share of the profile; nothing joins features and
-target. Does not decide anything.
+Guarantees: every number that `table_facts` gives is a count or share of the profile; nothing joins
+features and target. Does not decide anything.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True)
 class TableFacts:
-    """Counts and shares of one profile; features only, without target, ids, constants, excluded.
+    """Counts and shares of one profile; features only (no target, ids, constants, excluded).
 
     Attributes:
         missing: columns with missing cells and their share of rows, most first.
         widest: the category with the most distinct values.
-        tailed: number columns whose maximum lies beyond 3 interquartile ranges above the 95 % quantile.
+        tailed: numbers whose maximum lies over 3 interquartile ranges above the 95 % quantile.
         groups: columns that may tie rows together (repeating ids), with their distinct values.
         dates: datetime columns.
         rare: the class with the fewest rows and its count.

@@ -1,7 +1,8 @@
 """How long an option takes here: a cost model in row-column visits, the machine's speed, past runs.
 
-An estimate is the wall clock until the result is within about 1 % of where it would end, not a promise. The
-constants were fitted to runs of the shipped scripts and templates; `history` corrects them on each machine.
+An estimate is the wall clock until the result is within about 1 % of where it would end, not a
+promise. The constants were fitted to runs of the shipped scripts and templates; `history` corrects
+them on each machine.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ MOST_CORRECTION = 20.0
 
 
 class Cost(NamedTuple):
-    """`start_s`: containers, imports, reading; `per_cell_us`: microseconds per row and column, on the
-    reference machine; `growth`: exponent of the rows (a sort or more rounds on more rows)."""
+    """`start_s`: containers, imports, reading; `per_cell_us`: microseconds per row and column, on
+    the reference machine; `growth`: exponent of the rows."""
 
     start_s: float
     per_cell_us: float

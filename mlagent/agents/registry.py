@@ -1,6 +1,6 @@
 """The three agents: their contracts, loaded and explained; their planning functions, by role.
 
-Guarantees: a contract that is returned stands under its own name, its prompts exist, and its artifacts
+Guarantees: a contract that is returned stands under its own name, its prompts exist, and its inputs
 come from somebody. Does not route and does not check examples: `orchestrator/routing.py` does.
 """
 
@@ -53,7 +53,7 @@ def load_contracts(content: Content) -> dict[Role, Contract]:
     """All contracts, checked against each other.
 
     Raises:
-        BadInput: a file is wrong, a required input comes from nobody, or two producers name one artifact.
+        BadInput: a file is wrong, an input comes from nobody, or an artifact has two producers.
     """
     contracts = {role: load_contract(content, role) for role in ROLES}
     made: dict[str, tuple[Role, str]] = {}

@@ -1,7 +1,8 @@
 """The statistical-analyst in planning mode: how rows are split and how rigorous the checks are.
 
-Guarantees: every option stands for one split that a machine can read (`split_of`); a group or time column that
-the user gave is in every option. Every number in the texts is in the profile or follows from it.
+Guarantees: every option stands for one split that a machine can read (`split_of`); a group or time
+column that the user gave is in every option. Every number in the texts is in the profile or follows
+from it.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def split_of(option: OptionName, context: PlanningContext) -> SplitChoice:
 
 
 def sizes(facts: TableFacts) -> Sizes:
-    """Rows of vault and dev by the referee's rules 3 and 5; the vault is 0 when it would be too small."""
+    """Rows of vault and dev by the referee's rules 3 and 5; no vault when it would be too small."""
     rows = facts.rows - facts.target_missing
     rare = int(facts.rare.value) if facts.rare else 0
     vault, vault_rare = round(VAULT_SHARE * rows), round(VAULT_SHARE * rare)
@@ -113,8 +114,8 @@ def sizes(facts: TableFacts) -> Sizes:
 def standard_error(rows: int, rare: int, classes: int) -> float:
     """A score's standard error on so many rows, before any model is known.
 
-    Two classes: of a ROC AUC without signal, sqrt((n+1) / (12 n1 n0)) (Mann-Whitney); more classes: of an
-    accuracy of one half; numbers: of an RMSE, as a share of itself, 1 / sqrt(2n) (normal errors).
+    Two classes: of a ROC AUC without signal, sqrt((n+1) / (12 n1 n0)) (Mann-Whitney); more classes:
+    of an accuracy of one half; numbers: of an RMSE as a share of itself, 1 / sqrt(2n).
     """
     if rows < 2:
         return 1.0
@@ -152,7 +153,7 @@ def plan(context: PlanningContext) -> AgentPlan:
         ),
         (
             facts.classes == 2 and facts.rare_share < 0.1,
-            f"Is a missed {_rare(facts)} dearer than a false alarm? Then a cost metric fits better.",
+            f"Is a missed {_rare(facts, mid=True)} dearer than a false alarm? Try --metric cost.",
         ),
         otherwise="Which difference of the score would change a decision?",
     )
@@ -200,11 +201,11 @@ def _split_words(split: SplitChoice, facts: TableFacts, size: Sizes) -> str:
 
 
 def _checks_words(name: OptionName, facts: TableFacts) -> str:
-    words = f"Associations of {count(facts.features, 'feature')} with the target, class sizes"
+    words = f"Associations of {count(facts.features, 'feature')} with the target, events, folds"
     if name != "option_a":
         words += ", the assumptions of the chosen model"
     if name == "option_c":
-        words += ", stability over parts of the rows"
+        words += ", bootstrap stability, a power curve"
     return f"{words}."
 
 
@@ -230,7 +231,7 @@ def _pros(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             not size.vault,
-            f"All {size.dev:,} rows train and all are judged once by a model that has not seen them.",
+            f"All {size.dev:,} rows train, and each is judged by a model that has not seen it.",
         ),
         (
             name == "option_a",
@@ -238,15 +239,16 @@ def _pros(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             name == "option_b" and facts.numbers > 1,
-            f"Checks whether the {facts.numbers} number columns are collinear and linear.",
+            f"Checks {facts.numbers} number columns for collinearity and bends.",
         ),
         (
-            name != "option_a" and facts.missing,
-            f"Checks whether missing cells in {count(len(facts.missing), 'column')} carry signal.",
+            name != "option_a" and facts.classes,
+            f"Checks whether one of {count(facts.features, 'feature')} separates the classes.",
         ),
         (
             name == "option_c",
-            f"Looks whether the {count(facts.features, 'association')} hold in every part of the rows.",
+            f"Says how stable the {count(facts.features, 'association')} are, and what more rows "
+            f"than {size.vault or size.dev:,} would show.",
         ),
         otherwise=f"Covers {count(facts.features, 'feature')}.",
     )
@@ -257,11 +259,11 @@ def _cons(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
     return some(
         (
             loose and facts.groups,
-            f"Rows that share one of the {_groups(facts)} land on both sides: the score may flatter.",
+            f"Rows that share one of {_groups(facts)} land on both sides: the score may flatter.",
         ),
         (
             loose and facts.dates,
-            f"Mixes early and late rows by {names(facts.dates)}: the future helps to predict the past.",
+            f"Mixes early and late rows by {names(facts.dates)}: the future predicts the past.",
         ),
         (
             split.kind == "group" and facts.groups and split.group == _group(facts).name,
@@ -270,7 +272,7 @@ def _cons(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             split.kind == "time",
-            f"Trains on the {size.dev:,} earlier rows only; a season that they lack is not learned.",
+            f"Trains on the {size.dev:,} earlier rows only; what they lack is not learned.",
         ),
         (
             not size.vault,
@@ -299,7 +301,8 @@ def _risks(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes)
         ),
         (
             facts.classes == 2,
-            f"A ROC AUC on {size.vault or size.dev:,} rows has a standard error near {size.error:.3f}.",
+            f"A ROC AUC on {size.vault or size.dev:,} rows has a standard error near "
+            f"{size.error:.3f}.",
         ),
         (
             facts.classes > 2 and facts.rare,
@@ -313,7 +316,8 @@ def _risks(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes)
         ),
         (
             facts.duplicates,
-            f"{count(facts.duplicates, 'repeated row')} of {facts.sampled:,}: equal rows stay on one side.",
+            f"{count(facts.duplicates, 'repeated row')} of {facts.sampled:,}: equal rows stay "
+            f"on one side.",
         ),
         (
             name == "option_c"
@@ -339,11 +343,12 @@ def _rationale(
     if split.kind == "time":
         return f"{split.why}: judged on the latest rows. {judged}."
     rest = (
-        f"{_rare(facts)} has {facts.rare.value:,.0f} of {facts.rows:,} rows, so strata keep its share"
+        f"{_rare(facts, mid=True)} has {facts.rare.value:,.0f} of {facts.rows:,} rows, so strata "
+        f"keep its share"
         if facts.rare
         else f"nothing in {count(facts.features, 'feature')} says that rows depend on each other"
         if not (facts.groups or facts.dates)
-        else f"{names([*[n for n, _ in facts.groups], *facts.dates])} is tested for dependence first"
+        else f"{names([*[n for n, _ in facts.groups], *facts.dates])} is tested for that first"
     )
     return f"{judged[:1].upper()}{judged[1:]}; {rest}."
 
@@ -370,8 +375,9 @@ def _strong_group(profile: Profile, facts: TableFacts) -> bool:
     return any(profile.column(name).role == "id" for name, _ in facts.groups)
 
 
-def _rare(facts: TableFacts) -> str:
-    return f"Class {facts.rare.name!r}" if facts.rare else "The rarest class"
+def _rare(facts: TableFacts, *, mid: bool = False) -> str:
+    text = f"Class {facts.rare.name!r}" if facts.rare else "The rarest class"
+    return text[:1].lower() + text[1:] if mid else text
 
 
 def _group(facts: TableFacts) -> Named:

@@ -1,7 +1,8 @@
-"""What a cell's text means: missing, a number, a date. The same rules in Python (probes) and in SQL (the wire).
+"""What a cell's text means: missing, a number, a date. The same rules in Python (probes) and in SQL
+(the wire).
 
-Guarantees: a word that may be a real category ('none', 'unknown', 'other') is missing only in a column of
-numbers or dates. Does not: look at column names.
+Guarantees: a word that may be a real category ('none', 'unknown', 'other') is missing only in a
+column of numbers or dates. Does not: look at column names.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def number_sql(
 ) -> str:
     """SQL of a DOUBLE: NULL when the text is no number; infinities stay (the caller decides).
 
-    `signs`: currency and percent signs are stripped; False saves time where there are none, and leaves NaN.
+    `signs`: currency and percent signs are stripped; False saves time where there are none, and
+        leaves NaN.
     """
     cell = field
     if decimal_comma:

@@ -1,28 +1,27 @@
 """The one door for tables: a file becomes rows of text, whatever its format.
 
-Guarantees: all cells are text exactly as in the file (None where the cell is empty); every row is checked to
-have as many cells as the header; row order is the file's; encoding, delimiter, quote and header are
-found here, not by duckdb's sniffer, and each guess is a sentence in `Table.ref.notes`; memory stays bounded.
-Does not: type anything (`profile`), or keep the table after `close`.
+Guarantees: all cells are text exactly as in the file (None where the cell is empty); every row is
+checked to have as many cells as the header; row order is the file's; encoding, delimiter, quote and
+header are found here, not by duckdb's sniffer, and each guess is a sentence in `Table.ref.notes`;
+memory stays bounded. Does not: type anything (`profile`), or keep the table after `close`.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Self
 
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.task import DataRef
 
+from .csvrows import csv_relation, engine_error, first_line, reread, transcode
 from .engine import Engine, identifier, literal
 from .records import json_lines_to_csv
 from .sniff import (
     WHAT_IS_READ,
-    Dialect,
     Scan,
     clean_names,
     dialect_of,
@@ -34,11 +33,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE_PRIME = 1_000_003
-BUFFER_BYTES = 8_000_000
 
 
 class Table:
-    """An open table. Columns are reached by position: `c0`, `c1`, ... are the SQL names of text columns.
+    """An open table. Columns are reached by position: `c0`, `c1`, ... are the SQL names of text
+    columns.
 
     Attributes:
         ref: what was read, exactly.
@@ -64,9 +63,11 @@ class Table:
             raise KeyError(column) from None
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
-        """At most `n` rows in file order, all cells str or None; every row when the table has no more.
+        """At most `n` rows in file order, all cells str or None; every row when the table has no
+        more.
 
-        The same seed gives the same rows. Rows are chosen by their number, so the choice does not look at values.
+        The same seed gives the same rows. Rows are chosen by their number, so the choice does not
+        look at values.
         """
         import numpy as np
         import pandas as pd
@@ -79,7 +80,8 @@ class Table:
             # a fixed permutation of row numbers modulo a prime, cut at the wanted share
             cut = min(SAMPLE_PRIME, int(SAMPLE_PRIME * n / rows) + 1)
             sql = (
-                f"SELECT {', '.join(fields)} FROM (SELECT *, row_number() OVER () AS r FROM {self.relation}) "
+                f"SELECT {', '.join(fields)} FROM "
+                f"(SELECT *, row_number() OVER () AS r FROM {self.relation}) "
                 f"WHERE (r * 618033 + {int(seed) % SAMPLE_PRIME} * 7919) % {SAMPLE_PRIME} < {cut} "
                 f"LIMIT {int(n)}"
             )
@@ -127,7 +129,8 @@ def open_table(path: Path, *, minimum_rows: int = 2) -> Table:
         minimum_rows: fewer rows than this are an error (1 for tables to predict on).
 
     Raises:
-        BadInput: missing, a folder, unreadable, empty, binary, ragged, header-only, or too few rows.
+        BadInput: missing, a folder, unreadable, empty, binary, ragged, header-only, or too few
+            rows.
     """
     seen = _scan(path)
     engine: Engine | None = None
@@ -177,7 +180,8 @@ def _scan(path: Path) -> Scan:
         seen = scan(path)
     except OSError as problem:
         raise BadInput(
-            f"The table {str(path)!r} cannot be read: {problem.strerror or type(problem).__name__}.",
+            f"The table {str(path)!r} cannot be read: "
+            f"{problem.strerror or type(problem).__name__}.",
             remedy="Check the file and its permissions.",
         ) from None
     if seen.size == 0:
@@ -243,7 +247,7 @@ def _open_json_lines(
     copy = engine.folder / "records.csv"
     raw = json_lines_to_csv(path, encoding, copy)
     names, more = clean_names(raw)
-    relation = _csv_relation(literal(str(copy)), len(names), ",", '"', header=False)
+    relation = csv_relation(literal(str(copy)), len(names), ",", '"', header=False)
     ref = DataRef(
         path=str(path),
         format="jsonl",
@@ -264,13 +268,14 @@ def _open_csv(
     notes = [*notes, *dialect.notes]
     if len(dialect.names) > 5000:
         raise BadInput(
-            f"{str(path)!r} has {len(dialect.names)} columns in its first line; at most 5000 are read.",
+            f"{str(path)!r} has {len(dialect.names)} columns in its first line; "
+            "at most 5000 are read.",
             remedy=WHAT_IS_READ,
         )
     source = engine.linked()
     if encoding not in ("utf-8", "utf-8-sig"):
-        source = literal(str(_transcode(path, encoding, engine.folder / "utf8.csv")))
-    relation = _csv_relation(
+        source = literal(str(transcode(path, encoding, engine.folder / "utf8.csv")))
+    relation = csv_relation(
         source,
         len(dialect.names),
         dialect.delimiter or "\x1f",
@@ -281,7 +286,7 @@ def _open_csv(
     try:
         rows = engine.rows(f"SELECT count(*) FROM {relation}")[0][0]
     except engine_error() as problem:
-        relation, rows, more = _reread(path, encoding, dialect, engine, source, first_line(problem))
+        relation, rows, more = reread(path, encoding, dialect, engine, first_line(problem))
         notes.extend(more)
     ref = DataRef(
         path=str(path),
@@ -296,109 +301,3 @@ def _open_csv(
         notes=tuple(notes),
     )
     return Table(ref, engine, relation)
-
-
-def _csv_relation(
-    source: str,
-    columns: int,
-    delimiter: str,
-    quote: str | None,
-    *,
-    header: bool,
-    parallel: bool = False,
-) -> str:
-    """SQL of the rows. `parallel` only for files without quotes: duckdb cuts a file into blocks and may take
-    a line break inside a quoted cell for the end of a row (seen with 2.0 on 30 MB of such cells)."""
-    fields = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(columns))
-    mark = literal(quote or "")
-    return (
-        f"read_csv({source}, delim={literal(delimiter)}, quote={mark}, escape={mark}, "
-        f"header={str(header).lower()}, columns={{{fields}}}, auto_detect=false, "
-        "null_padding=false, strict_mode=true, "
-        + (f"buffer_size={BUFFER_BYTES})" if parallel else "parallel=false)")
-    )
-
-
-def _transcode(path: Path, encoding: str, into: Path) -> Path:
-    try:
-        with (
-            path.open(encoding=encoding, newline="") as source,
-            into.open("w", encoding="utf-8", newline="") as copy,
-        ):
-            while block := source.read(1 << 20):
-                copy.write(block)
-    except UnicodeError:
-        raise BadInput(
-            f"{str(path)!r} is not text in utf-8, utf-16 or cp1252.",
-            remedy="Save it as utf-8. " + WHAT_IS_READ,
-        ) from None
-    return into
-
-
-def _reread(
-    path: Path, encoding: str, dialect: Dialect, engine: Engine, source: str, why: str
-) -> tuple[str, int, list[str]]:
-    """duckdb refused a row. Find out which one; or, when only its line ends are odd, copy it cleanly."""
-    copy = engine.folder / "clean.csv"
-    width, rows = len(dialect.names), 0
-    old = csv.field_size_limit(1 << 27)
-    try:
-        with (
-            path.open(encoding=encoding, newline="") as file,
-            copy.open("w", encoding="utf-8", newline="") as out,
-        ):
-            reader = csv.reader(
-                file,
-                delimiter=dialect.delimiter or "\x1f",
-                quotechar=dialect.quote or '"',
-                quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-                strict=bool(dialect.quote),
-            )
-            writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
-            line = 0
-            for row in reader:
-                start, line = line + 1, reader.line_num
-                if not row:
-                    continue
-                if len(row) != width:
-                    _ragged(path, start, len(row), width)
-                if rows or not dialect.first_is_header:
-                    writer.writerow(row)
-                rows += 1
-    except csv.Error as problem:
-        raise BadInput(
-            f"{str(path)!r}, line {reader.line_num}, cannot be cut into cells: {problem}.",
-            remedy="Look at the quotes in that line: a quote inside a quoted cell is written twice.",
-        ) from None
-    finally:
-        csv.field_size_limit(old)
-    relation = _csv_relation(literal(str(copy)), width, ",", '"', header=False)
-    try:
-        counted = engine.rows(f"SELECT count(*) FROM {relation}")[0][0]
-    except engine_error():
-        raise BadInput(
-            f"{str(path)!r} cannot be read as CSV: {why}.", remedy=WHAT_IS_READ
-        ) from None
-    return relation, counted, ["Line ends are mixed; the file was read row by row."]
-
-
-def _ragged(path: Path, line: int, found: int, width: int) -> NoReturn:
-    cells = "1 cell" if found == 1 else f"{found} cells"
-    raise BadInput(
-        f"{str(path)!r} is ragged: line {line} has {cells} where the header has {width} columns.",
-        remedy="Mend that line, or quote cells that hold the delimiter.",
-    )
-
-
-def engine_error() -> type[Exception]:
-    """duckdb's base error, imported late."""
-    import duckdb
-
-    kind: type[Exception] = duckdb.Error
-    return kind
-
-
-def first_line(problem: Exception) -> str:
-    """What duckdb said, without its advice and without our temporary paths."""
-    text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-    return text.split(" in file ")[0].rstrip(".: ")[:200]

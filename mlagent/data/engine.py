@@ -1,9 +1,10 @@
 """A locked duckdb connection: it sees the files it was given and its own temporary folder, no more.
 
-Guarantees: no extension is installed or loaded, no other file is opened, the configuration is locked,
-memory is limited, spilled data and links vanish on close. Files are reached through links with plain
-names, so that a `*` or a quote in a path is never a glob and never part of an SQL text.
-Does not: protect against a hostile SQL text; only this room writes SQL, and only from literals that it quotes.
+Guarantees: no extension is installed or loaded, no other file is opened, the configuration is
+locked, memory is limited, spilled data and links vanish on close. Files are reached through links
+with plain names, so that a `*` or a quote in a path is never a glob and never part of an SQL text.
+Does not: protect against a hostile SQL text; only this room writes SQL, and only from literals that
+    it quotes.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Engine:
             f"SET allowed_directories=[{literal(str(self.folder))}]",
             f"SET allowed_paths=[{', '.join(literal(path) for path in allowed)}]",
             "SET enable_progress_bar=false",
-            # https://github.com/duckdb/duckdb/issues/23818: TRY_CAST pushed into the CSV reader raises
+            # https://github.com/duckdb/duckdb/issues/23818: TRY_CAST pushed into the CSV reader
+            # raises
             f"SET disabled_optimizers={literal(self._without())}",
             "SET enable_external_access=false",
             "SET lock_configuration=true",

@@ -1,7 +1,7 @@
 """What a column is, from a sample of its texts: number, category, text, datetime, id or constant.
 
-Guarantees: pure (a Series of texts in, a `Kind` out); each decision carries its reason with the numbers it
-rests on. Does not: see more than the sample, or know which column is the target.
+Guarantees: pure (a Series of texts in, a `Kind` out); each decision carries its reason with the
+numbers it rests on. Does not: see more than the sample, or know which column is the target.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _LEADING_ZERO = re.compile(r"^0\d+$")
 
 @dataclass(frozen=True)
 class Kind:
-    """How a column is read. `values` are the parsed numbers of the sample (float64, NaN where missing)."""
+    """How a column is read. `values` are the parsed numbers of the sample (float64, NaN where
+    missing)."""
 
     role: ColumnRole
     dtype: Dtype

@@ -1,9 +1,9 @@
 """Profile: each column's kind and counts, from a sample of rows and one streaming pass.
 
-Guarantees: aggregates only (a value is shown when it stands in at least 10 rows of a category column);
-nothing joins a feature with the target; up to 50,000 rows every count is exact, above that counts, minima and
-maxima are of the whole table, distinct values are estimated, quantiles, failed cells and duplicates are the
-sample's. Does not: change a cell.
+Guarantees: aggregates only (a value is shown when it stands in at least 10 rows of a category
+column); nothing joins a feature with the target; up to 50,000 rows every count is exact, above that
+counts, minima and maxima are of the whole table, distinct values are estimated, quantiles, failed
+cells and duplicates are the sample's. Does not: change a cell.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class TableProfile(Profile):
     _counts: dict[str, dict[str, int]] = PrivateAttr(default_factory=dict)
 
     def value_counts(self, column: str) -> dict[str, int] | None:
-        """Texts (not missing) -> rows of the whole table, or None when there are too many values."""
+        """Texts (not missing) -> rows of the whole table, or None when there are too many
+        values."""
         return self._counts.get(column)
 
 

@@ -1,7 +1,7 @@
 """JSON Lines to CSV: one streaming pass that keeps each value as its text.
 
-Guarantees: numbers keep their digits, keys keep the order of first appearance, a broken line is named by
-number. Does not: flatten nested values (they stay JSON text) or read a JSON array.
+Guarantees: numbers keep their digits, keys keep the order of first appearance, a broken line is
+named by number. Does not: flatten nested values (they stay JSON text) or read a JSON array.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def _records(source: Path, encoding: str) -> Any:
                 ) from None
             if not isinstance(record, dict):
                 raise BadInput(
-                    f"{str(source)!r}, line {number}, is a JSON {type(record).__name__}, not an object.",
+                    f"{str(source)!r}, line {number}, is a JSON {type(record).__name__}, "
+                    "not an object.",
                     remedy="JSON Lines has one object per line: {'column': value, ...}.",
                 )
             yield record

@@ -1,8 +1,8 @@
 """What a text table is written in: encoding, delimiter, quote, header. From its first megabyte.
 
-Guarantees: the choice is made by counting fields, never by looking at one line; a header that holds a
-delimiter is never taken for a single column. Does not: read past the head (`door` reads every row strictly
-and finds a ragged line wherever it is).
+Guarantees: the choice is made by counting fields, never by looking at one line; a header that holds
+a delimiter is never taken for a single column. Does not: read past the head (`door` reads every row
+strictly and finds a ragged line wherever it is).
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Scan(NamedTuple):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the rows are cut. `delimiter` None: a single column. `first_is_header` False: no header line."""
+    """How the rows are cut. `delimiter` None: a single column. `first_is_header` False: no header
+    line."""
 
     delimiter: str | None
     quote: str | None
@@ -191,7 +192,7 @@ def _refuse_short_header(text: str, path: Path, whole: bool) -> None:
         width, times = Counter(len(row) for row in rows[1:]).most_common(1)[0]
         if width > 1 and times >= 0.8 * (len(rows) - 1):
             raise BadInput(
-                f"{str(path)!r} is ragged: line 1 has 1 column where the lines below it have {width} "
+                f"{str(path)!r} is ragged: line 1 has 1 column where the lines below have {width} "
                 f"(cut at each {NAMES_OF_DELIMITERS[delimiter]}).",
                 remedy="Make the first line the header, with one name per column.",
             )
@@ -216,7 +217,8 @@ def _with_header(delimiter: str | None, quote: str | None, rows: list[list[str]]
 
 
 def clean_names(raw: list[str]) -> tuple[list[str], list[str]]:
-    """Names without surrounding blanks, never empty, never twice (case ignored); and sentences for the changes.
+    """Names without surrounding blanks, never empty, never twice (case ignored); and sentences for
+    the changes.
 
     Case is ignored because duckdb, which writes the Parquet files, ignores it in column names.
     """
@@ -248,7 +250,8 @@ def _number(text: str) -> float | None:
 
 
 def _is_data(first: list[str], body: list[list[str]]) -> bool:
-    """True when line 1 is a row like the others. Years as column names are names: they step evenly."""
+    """True when line 1 is a row like the others. Years as column names are names: they step
+    evenly."""
     body = [row for row in body if len(row) == len(first)]
     if len(body) < 3:
         return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mlagent.data.frames import write_frame
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.importance import permuted_copies
 from mlagent.referee.threshold import best_threshold
@@ -35,7 +36,6 @@ from mlagent.store.files import write_json
 from .saved import write_predictions
 from .state import Bench, State
 
-FOLD_SHARE = 0.25
 LINEAR_BUDGET_S = 10.0
 PROBE_ROWS = 1_000
 PROBE_COLUMNS = 40
@@ -97,7 +97,7 @@ def score_candidates(bench: Bench, state: State) -> None:
     state.fitted["linear"] = fit_linear(bench, state)
     spent = bench.clock() - begun
 
-    share = max(0.0, budget * FOLD_SHARE - spent * 0.5 - 2.0)
+    share = max(0.0, budget * bench.policies.execution.budget_shares.folds - spent * 0.5 - 2.0)
     each = max(0.5, share / folds * 0.85)
     state.chosen = author(bench, state, option, each)
     probe, probe_rows = _probe(bench, state)
@@ -145,8 +145,6 @@ def _probe(bench: Bench, state: State) -> tuple[Path | None, int]:
         return None, 0
     stacked, index = permuted_copies(frame, columns, state.request.seed, PROBE_ROWS)
     path = bench.desk.scratch / "probe.parquet"
-    from mlagent.data.wire import write_frame
-
     write_frame(stacked, path)
     state.facts["probe"] = index
     return path, len(stacked)

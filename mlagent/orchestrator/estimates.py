@@ -33,7 +33,7 @@ PHASES: dict[Role, tuple[str, ...]] = {
 """Which phases of the journal are an agent's work."""
 MOST_RUNS = 20
 ENDED_BY_ITSELF = 0.8
-"""A run that took more of its budget was ended by the clock: its fit says nothing about the plateau."""
+"""A run that took more of its budget was ended by the clock: no word about the plateau."""
 ROWS, COLUMNS, BINS = 20_000, 16, 64
 MOST_ROUNDS, MOST_SECONDS = 12, 1.0
 
@@ -76,7 +76,7 @@ def calibrate(cache: Path, clock: Callable[[], float], *, engine: str = "none") 
 
 
 def past_runs(runs: Path) -> tuple[PastRun, ...]:
-    """Estimates and actual times of the newest finished runs; a folder that cannot be read is skipped.
+    """Estimates and times of the newest finished runs; unreadable folders are skipped.
 
     Args:
         runs: the folder of run folders; may be absent.

@@ -20,6 +20,7 @@ from mlagent.referee.importance import importance_from
 
 from .engineering import cost, dev_clusters
 from .finishing import VERIFY_ROWS, shipped
+from .ledger import agent_measures
 from .looking import scored_on
 from .rows import RunTable
 from .saved import write_predictions
@@ -176,24 +177,9 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         "gates": (*gates, *bench.settings.gates),
         "suspects": tuple(name for name in state.features if name in roles and roles[name].suspect),
         "model_mb": (fitted.folder / "model.pkl").stat().st_size / MB,
-        "measures": measures(state),
+        "measures": agent_measures(state.exploration, state.analysis),
         "chosen_over": state.facts.get("chosen_over", ""),
         "notes": tuple(state.notes),
-    }
-
-
-def measures(state: State) -> dict[str, float]:
-    """Numbers about the agents' own work that contracts may gate."""
-    assert state.exploration is not None
-    assert state.analysis is not None
-    found = state.exploration.roles
-    known = sum(name in found.columns or name in found.excluded for name in state.features)
-    done = sum(
-        check.outcome in ("pass", "warn", "fail", "not applicable") for check in state.analysis.checks
-    )
-    return {
-        "columns_with_role": known / max(1, len(state.features)),
-        "checks_done": float(done),
     }
 
 

@@ -17,13 +17,12 @@ from typing import NamedTuple
 from mlagent.data.door import open_table
 from mlagent.data.find import find_table
 from mlagent.data.infer import Question, infer_task
-from mlagent.data.profile import profile_table
+from mlagent.data.profile import profile_table, with_target
 
 from mlagent.agents.registry import load_contracts
-from mlagent import __version__
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.plan import Budget, Plan
+from mlagent.contracts.plan import Plan
 from mlagent.contracts.profile import Profile
 from mlagent.contracts.task import Constraint, DataRef, TaskSpec
 from mlagent.settings import Settings, parse_duration, read_settings
@@ -125,8 +124,8 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
             )
             ref = table.ref.model_copy(update={"path": _relative(path, folder)})
             task = _infer(flags, settings, constraints, profile, ref, ask)
-            if task.target is not None:
-                profile = profile_table(table, target=task.target, ids=flags.ids, seed=flags.seed)
+            if task.target is not None and task.kind is not None:
+                profile = with_target(profile, task.target, task.kind)
     exclude = (*settings.exclude, *flags.exclude)
     _check_columns(exclude, ref, "--exclude")
     plan = make_plan(
@@ -137,12 +136,11 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
         contracts=contracts,
         machine=calibrate(cache_folder(), time.perf_counter, engine=engine_name()),
         packages=planned_packages(),
-        budget=Budget(seconds=parse_duration(flags.budget or settings.budget or "5m")),
+        budget_s=parse_duration(flags.budget or settings.budget or "5m"),
         exclude=exclude,
         history=past_runs(Project(folder)),
         policies=policies,
-        created=datetime.now(UTC),
-        version=__version__,
+        now=datetime.now(UTC),
     )
     moved = write_plan(plan, folder / PLAN_FILE, folder / "plans")
     return Planned(plan, folder / PLAN_FILE, moved)

@@ -39,7 +39,7 @@ from mlagent.contracts.task import DataRef, TaskSpec
 from mlagent.documents import dump_yaml, read_record
 
 from .review import Proposal, review
-from .routing import refusal_sentence
+from .routing import check_routing, refusal_sentence
 
 HEADER = """\
 # Written by `mlagent plan`; read by `mlagent execute`.
@@ -90,8 +90,9 @@ def make_plan(
         history: past runs, to correct the estimates.
 
     Raises:
-        BadInput: nothing of the sentence is done here.
+        BadInput: nothing of the sentence is done here, or policy and contracts do not fit.
     """
+    check_routing(policies.routing, contracts)
     if not routing.agents:
         raise BadInput(refusal_sentence(routing), remedy="Ask for a prediction on one table.")
     budget = Budget(seconds=budget_s, max_usd=max_usd)

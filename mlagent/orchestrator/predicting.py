@@ -17,6 +17,7 @@ import numpy as np
 
 from mlagent.agents.jobs import Desk
 from mlagent.agents.ml_engineer import CandidateFolder, predict
+from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
 from mlagent.contracts.candidate import CandidateSpec
 from mlagent.contracts.errors import BadInput, MlagentError
@@ -111,6 +112,7 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
             clock=time.monotonic,
             memory_mb=settings.sandbox.memory_mb or default_memory(),
             cpus=spec.threads,
+            contracts=load_contracts(content),
         )
         read = read_for_prediction(file, plan.columns.found, features, scratch / "features.parquet")
         kind = task.kind or "regression"

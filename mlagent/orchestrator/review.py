@@ -259,7 +259,7 @@ def _architecture(proposal: Proposal) -> list[Found]:
             if kind != "data":
                 continue
             if thing.startswith("split ") and split is not None and thing[6:] != split.kind:
-                what = f"{role} {name} needs a {thing[6:]} split, the analyst's option is {split.kind}."
+                what = f"{role} {name} needs a {thing[6:]} split, the analyst chose {split.kind}."
                 found.append(("architectural_mismatch", (role, "statistical-analyst"), what))
             column = thing.removeprefix("column ")
             if thing != column and known is not None and column not in known:

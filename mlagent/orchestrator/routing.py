@@ -1,11 +1,11 @@
 """Who works on a sentence, and what is refused and delegated.
 
-The sentence is cut into parts at separators ('and', 'with', ...). A part that names refused work is refused;
-a part that names a topic goes to the agents whose contracts handle it; other parts belong to their neighbours.
-A sentence without any known word is the default topic ('churn' is enough).
+The sentence is cut into parts at separators ('and', 'with', ...). A part that names refused work is
+refused; a part that names a topic goes to the agents whose contracts handle it; other parts belong
+to their neighbours. A sentence without any known word is the default topic.
 
-Guarantees: the same sentence, policy and contracts give the same answer; every refusal says why. Does not
-understand language: a word in an unusual sense is misread, and the reason in the answer shows which word it was.
+Guarantees: the same sentence, policy and contracts give the same answer; every refusal says why.
+Does not understand language: a word in an unusual sense is misread, and the answer shows the word.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Part:
 
 
 def route(sentence: str, policy: RoutingPolicy, contracts: Contracts) -> Routing:
-    """The agents for this sentence and the parts that were refused. `agents` is empty when nothing is left.
+    """The agents for this sentence and the refused parts. No agents: nothing is left to do.
 
     Raises:
         BadInput: the sentence is empty.
@@ -101,18 +101,18 @@ def check_routing(policy: RoutingPolicy, contracts: Contracts) -> None:
         for boundary in contract.boundaries:
             if boundary.topic not in policy.refusals:
                 raise BadInput(
-                    f"{file}: the boundary {boundary.topic!r} has no words in orchestrator/routing.yaml.",
+                    f"{file}: orchestrator/routing.yaml has no words for {boundary.topic!r}.",
                     remedy=f"Known: {', '.join(policy.refusals)}.",
                 )
             if boundary.delegate_to != _delegate(boundary.topic, contracts):
                 raise BadInput(
-                    f"{file}: the boundary {boundary.topic!r} delegates to {boundary.delegate_to!r}, "
+                    f"{file}: {boundary.topic!r} is delegated to {boundary.delegate_to!r}, in "
                     f"another contract to {_delegate(boundary.topic, contracts)!r}."
                 )
         for handles in contract.routing.handles:
             if handles.topic not in policy.topics:
                 raise BadInput(
-                    f"{file}: the topic {handles.topic!r} has no words in orchestrator/routing.yaml.",
+                    f"{file}: orchestrator/routing.yaml has no words for {handles.topic!r}.",
                     remedy=f"Known: {', '.join(policy.topics)}.",
                 )
             for example in handles.examples:
@@ -146,7 +146,7 @@ def _parts(sentence: str, policy: RoutingPolicy, contracts: Contracts) -> tuple[
 
 
 def _separator(mark: str) -> str:
-    """A mark splits anywhere; a word only between other text; a dot or comma not inside a number."""
+    """A word splits between other text only; a dot or comma not inside a number."""
     escaped = re.escape(mark.strip())
     if mark.strip().isalpha():
         return rf"\s+{escaped}\s+"

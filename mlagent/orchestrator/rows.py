@@ -53,6 +53,7 @@ class RunTable:
         self.usable = np.flatnonzero(~missing)
         self.without_target = int(missing.sum())
         values = typed.target()[self.usable]
+        self.y: np.ndarray
         if task.kind == "regression":
             self.y = np.asarray(values, dtype=np.float64)
         else:
@@ -80,7 +81,8 @@ class RunTable:
         if column is None:
             return None
         values = self.typed.column(column)[self.usable]
-        return np.unique(np.asarray([str(value) for value in values]), return_inverse=True)[1]
+        labels = np.asarray([str(value) for value in values])
+        return np.asarray(np.unique(labels, return_inverse=True)[1])
 
     def _times(self, column: str | None) -> np.ndarray | None:
         if column is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from mlagent.data.wire import read_frame, write_frame
+from mlagent.data.frames import read_frame, write_frame
 
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.run import Seal

@@ -17,6 +17,7 @@ from mlagent.contracts.contract import Contract
 from mlagent.contracts.errors import Interrupted
 from mlagent.contracts.evaluation import CandidateScore, Evaluation
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
+from mlagent.contracts.policy import Policies
 from mlagent.contracts.plan import OptionName, Plan
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
@@ -81,6 +82,7 @@ class Bench:
     journal: FileJournal
     settings: Settings
     contracts: Mapping[Role, Contract]
+    policies: Policies
     render: Render
     clock: Callable[[], float]
     now: Callable[[], datetime]

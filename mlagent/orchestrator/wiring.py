@@ -28,6 +28,7 @@ from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
+from .planning import load_policies
 from .state import Bench, StopFlag
 
 
@@ -133,6 +134,7 @@ def build_bench(
     clock: Callable[[], float] = time.monotonic,
 ) -> Bench:
     """Put everything on the table for one run."""
+    contracts = load_contracts(content)
     cpus = settings.sandbox.cpus or len(os.sched_getaffinity(0))
     desk = Desk(
         content=content,
@@ -144,6 +146,7 @@ def build_bench(
         memory_mb=memory_mb or settings.sandbox.memory_mb or default_memory_mb(),
         cpus=cpus,
         stop=stop,
+        contracts=contracts,
     )
     return Bench(
         desk=desk,
@@ -151,7 +154,8 @@ def build_bench(
         run=run,
         journal=journal,
         settings=settings,
-        contracts=load_contracts(content),
+        contracts=contracts,
+        policies=load_policies(content),
         render=lambda name, values: render(content, name, **values),
         clock=clock,
         now=lambda: datetime.now(UTC),

@@ -16,6 +16,8 @@ from .truth import Floats, Truth
 BINS = 10
 ROWS_PER_BIN = 20
 CLIP = 1e-6
+STEEPEST = 30.0
+"""A slope or intercept beyond this means that the classes are separated: there is no estimate."""
 
 
 def calibration_of(truth: Truth, prediction: Floats) -> Calibration | None:
@@ -60,17 +62,25 @@ def _recalibration(said: Floats, came: Floats) -> tuple[float | None, float | No
     if came.min() == came.max() or odds.max() - odds.min() < 1e-9:
         return None, None
     x = np.column_stack([np.ones(len(odds)), odds])
-    beta = np.array([0.0, 1.0])
-    for _ in range(50):
-        fitted = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        gradient = x.T @ (came - fitted)
+    beta = np.zeros(2)
+    loss = _loss(x, came, beta)
+    for _ in range(100):
+        fitted = 1 / (1 + np.exp(-x @ beta))
         hessian = (x * (fitted * (1 - fitted))[:, None]).T @ x
-        if abs(np.linalg.det(hessian)) < 1e-12:
+        if np.linalg.cond(hessian) > 1e12:
             return None, None
-        step = np.linalg.solve(hessian, gradient)
-        beta = beta + step
-        if np.abs(beta).max() > 100:
+        step = np.linalg.solve(hessian, x.T @ (came - fitted))
+        while (ahead := _loss(x, came, beta + step)) > loss and np.abs(step).max() > 1e-9:
+            step = step / 2
+        beta, loss = beta + step, ahead
+        if np.abs(beta).max() > STEEPEST:
             return None, None
         if np.abs(step).max() < 1e-8:
             return float(beta[1]), float(beta[0])
     return None, None
+
+
+def _loss(x: Floats, came: Floats, beta: Floats) -> float:
+    """Negative log likelihood of a logistic regression."""
+    z = x @ beta
+    return float((np.logaddexp(0.0, z) - came * z).sum())

@@ -54,7 +54,7 @@ def check_prediction(
         wrong = int((off > ROW_SUM_TOLERANCE).sum())
         if wrong:
             return (
-                f"in {wrong} of {rows} rows the class probabilities do not sum to 1 "
-                f"(largest difference {float(off.max()):.3g})"
+                f"in {wrong} of {rows} rows the class probabilities do not sum to 1 (largest "
+                f"difference {float(off.max()):.3g})"
             )
     return None

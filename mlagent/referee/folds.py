@@ -47,13 +47,17 @@ def fold_count(dev_rows: int, vault_share: float, kind: str) -> tuple[int, int]:
     return 5, 3 if vault_share == 0 and kind != "time" else 1
 
 
-def make_folds(facts: RowFacts, plan: FoldPlan, seed: int) -> Folds:
+def make_folds(
+    facts: RowFacts, plan: FoldPlan, seed: int, *, group_duplicates: bool | None = None
+) -> Folds:
     """Folds over dev rows.
 
     Args:
         facts: dev rows only, in dev order.
         plan: kind, folds, repeats. folds = 1 is one hold-out of 20 %.
         seed: each repeat shuffles anew from it.
+        group_duplicates: `Seal.grouped_duplicates`, so that folds do as the seal did; None: rule 4
+            is applied to these rows.
 
     Returns:
         (F, n) int8: 0 unused, 1 train, 2 held out. F = folds * repeats, fewer when there are fewer
@@ -64,7 +68,7 @@ def make_folds(facts: RowFacts, plan: FoldPlan, seed: int) -> Folds:
     """
     if plan.kind == "time":
         return _expanding(facts, plan.folds)
-    units = units_of(facts, by_group=plan.kind == "group")
+    units = units_of(facts, by_group=plan.kind == "group", by_key=group_duplicates)
     stratify = plan.kind != "random" or facts.kind == "regression"
     table = unit_table(units.code, strata_of(facts, stratify))
     usable = int((table.size > 0).sum())

@@ -87,8 +87,8 @@ def _relative(gate: GateSpec, measured: Measured) -> Gate:
         known = f"{gate.comparison!r} was not measured for {gate.metric!r}"
         return _gate(gate, None, None, known)
     evidence = (
-        f"difference in {measured.metric} to {baseline} {gap.value:+.4g} "
-        f"({gap.low:+.4g} to {gap.high:+.4g}, positive is better): {gap.verdict}"
+        f"difference in {measured.metric} to {baseline} {gap.value:+.4g} ({gap.low:+.4g} to "
+        f"{gap.high:+.4g}, positive is better): {gap.verdict}"
     )
     return _gate(gate, gap.value, gap.verdict == "better", evidence)
 

@@ -123,5 +123,6 @@ def importance_from(
             gap = difference_of(drop, sign(metric) * (drawn[0] - drawn[i]))
         except Undefined:
             continue
-        found.append(Importance(column=column, drop=drop, low=gap.low, high=gap.high))
+        drop, low, high = (round(part, 12) + 0.0 for part in (drop, gap.low, gap.high))
+        found.append(Importance(column=column, drop=drop, low=low, high=high))
     return tuple(sorted(found, key=lambda one: -one.drop))

@@ -47,7 +47,7 @@ def _poisson_table() -> npt.NDArray[np.uint8]:
 def poisson_weights(rng: np.random.Generator, draws: int, units: int) -> Weights:
     """(draws, units) uint8 Poisson(1) weights (exact to 2^-16 in probability)."""
     steps = rng.integers(0, 65536, size=(draws, units), dtype=np.uint16)
-    return _poisson_table()[steps]
+    return _poisson_table().take(steps)
 
 
 def time_blocks(times: npt.NDArray[Any]) -> Codes:
@@ -98,7 +98,7 @@ def paired_draws(
         stop = min(draws, start + at_once)
         weights = poisson_weights(rng, stop - start, units)
         if code is not None:
-            weights = weights[:, code]
+            weights = weights.take(code, axis=1)
         for i, metric in enumerate(metrics):
             out[i, start:stop] = metric(weights)
     return out

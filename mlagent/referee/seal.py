@@ -81,7 +81,7 @@ def draw_seal(
         name = seal_id(data_sha256, kind, group_name, time_name, candidate, seed)
         if name in known:
             return known[name]
-    units = units_of(facts, by_group=kind == "group", by_key=kind != "time")
+    units = units_of(facts, by_group=kind == "group", by_key=False if kind == "time" else None)
     notes = list(units.notes)
     if kind == "time":
         notes.append("the split follows time: rows with equal features may lie on both sides.")

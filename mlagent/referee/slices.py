@@ -44,7 +44,7 @@ class _On:
     metric: WeightedMetric
 
     def __call__(self, weights: Weights) -> Floats:
-        return self.metric(weights[:, self.rows])
+        return self.metric(weights.take(self.rows, axis=1))
 
 
 def slice_scores(
@@ -200,8 +200,20 @@ def _quartiles(name: str, text: npt.NDArray[Any]) -> list[_Slice]:
     for i in range(len(edges) - 1):
         rows = where[place == i]
         if SHOWN_FROM <= len(rows) < len(text):
-            found.append(_Slice(name, f"{edges[i]:.4g} to {edges[i + 1]:.4g}", rows))
+            found.append(_Slice(name, _range(edges, i), rows))
     missing = np.flatnonzero(absent)
     if len(missing) >= SHOWN_FROM:
         found.append(_Slice(name, "(missing)", missing))
     return found
+
+
+def _range(edges: Floats, i: int) -> str:
+    """The i-th range in words. The smallest and the largest cell are nobody's business, so the
+    outer ranges are open."""
+    if len(edges) == 2:
+        return "any number"
+    if i == 0:
+        return f"under {edges[1]:.4g}"
+    if i == len(edges) - 2:
+        return f"from {edges[i]:.4g}"
+    return f"{edges[i]:.4g} to {edges[i + 1]:.4g}"

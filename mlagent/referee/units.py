@@ -118,8 +118,8 @@ def duplicates_note(keys: npt.NDArray[Any]) -> str | None:
     largest = int(counts.max(initial=0))
     if largest > max(LARGEST_KEY * n, LARGEST_KEY_ROWS):
         return (
-            f"{largest} of {n} rows share the same features: rows with equal features were "
-            "not kept on one side of the split."
+            f"{largest} of {n} rows share the same features: rows with equal features were not "
+            "kept on one side of the split."
         )
     return None
 
@@ -133,10 +133,10 @@ class Units:
     notes: tuple[str, ...]
 
 
-def units_of(facts: RowFacts, *, by_group: bool, by_key: bool = True) -> Units:
-    """The units of a table. `by_group` needs `facts.groups`."""
-    note = duplicates_note(facts.keys) if by_key else None
-    tie_keys = by_key and note is None
+def units_of(facts: RowFacts, *, by_group: bool, by_key: bool | None = None) -> Units:
+    """The units of a table. `by_group` needs `facts.groups`; `by_key` None: rule 4 decides."""
+    note = duplicates_note(facts.keys) if by_key is None else None
+    tie_keys = note is None if by_key is None else by_key
     notes = (note,) if note else ()
     if not by_group:
         if not tie_keys:
@@ -151,8 +151,7 @@ def units_of(facts: RowFacts, *, by_group: bool, by_key: bool = True) -> Units:
     if largest > max(TIED_AT_MOST * facts.n, int(np.bincount(groups).max(initial=0))):
         said = (
             "equal features occur across many groups: groups were kept whole, rows with equal "
-            "features were "
-            "not kept on one side of the split."
+            "features were not kept on one side of the split."
         )
         return Units(groups, False, (*notes, said))
     return Units(tied, True, notes)

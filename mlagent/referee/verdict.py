@@ -24,8 +24,7 @@ CANNOT_SEE: tuple[str, ...] = (
     "Near-duplicates: rows that differ in a digit may lie on both sides of the split.",
     "Transduction: a candidate may use the whole batch that it is asked to predict.",
     "Selection over many tries: whoever looks at many scores keeps a lucky one; the number of "
-    "tries stands "
-    "beside the score.",
+    "tries stands beside the score.",
     "Public data that a model has memorised.",
     "Small vaults: what few judged rows cannot show; the interval says how much.",
 )
@@ -65,6 +64,14 @@ def number(value: float) -> str:
     return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
 
 
+def signed(value: float) -> str:
+    """A difference for people: as `number`, with its sign; three significant digits when it is
+    tiny."""
+    if 0 < abs(value) < 0.001:
+        return f"{value:+.3g}"
+    return f"{'-' if value < 0 else '+'}{number(abs(value))}"
+
+
 def compose_verdict(facts: VerdictFacts) -> str:
     """The verdict: one paragraph of sentences."""
     said = [_score(facts)]
@@ -87,9 +94,8 @@ def _score(facts: VerdictFacts) -> str:
         "out-of-fold": f"{facts.model.n:,} rows, out-of-fold",
     }[facts.judged_on]
     return (
-        f"{facts.model_name}: {info.title} {number(facts.model.value)} "
-        f"(95 % interval {number(facts.model.low)} to {number(facts.model.high)}, {way} is better) "
-        f"on {where}."
+        f"{facts.model_name}: {info.title} {number(facts.model.value)} (95 % interval "
+        f"{number(facts.model.low)} to {number(facts.model.high)}, {way} is better) on {where}."
     )
 
 
@@ -99,10 +105,9 @@ def _beside(name: str, baseline: Score, gap: Difference) -> str:
         "worse": f"It is worse than {name}",
         "not distinguishable": f"It is not distinguishable from {name}",
     }[gap.verdict]
-    sign = "+" if gap.value >= 0 else "-"
     return (
-        f"{words} ({number(baseline.value)}; paired difference {sign}{number(abs(gap.value))}, "
-        f"95 % interval {gap.low:+.4g} to {gap.high:+.4g}, positive is better)."
+        f"{words} ({number(baseline.value)}; paired difference {signed(gap.value)}, "
+        f"95 % interval {signed(gap.low)} to {signed(gap.high)}, positive is better)."
     )
 
 
@@ -111,8 +116,7 @@ def _weaknesses(facts: VerdictFacts) -> list[str]:
     if facts.judged_on == "out-of-fold":
         said.append(
             "There is no vault: this is an out-of-fold score of the recipe. The model that "
-            "ships was fitted "
-            "on all rows and is itself unscored."
+            "ships was fitted on all rows and is itself unscored."
         )
     if facts.to_dummy.verdict != "better":
         said.append("It has not been shown to have learned anything: do not use it.")
@@ -126,24 +130,22 @@ def _weaknesses(facts: VerdictFacts) -> list[str]:
     if facts.suspects:
         names = ", ".join(repr(name) for name in facts.suspects)
         said.append(
-            f"Suspect, kept: {names}. Each predicts the target almost alone; if it is known "
-            "only after the "
-            "outcome, exclude it and run again."
+            f"Suspect, kept: {names}. Each predicts the target almost alone; if it is known only "
+            "after the outcome, exclude it and run again."
         )
     if facts.judged_on != "out-of-fold" and facts.opening > 1:
         said.append(
-            f"This is opening {facts.opening} of the same vault: each look wears it out, "
-            "later scores flatter."
+            f"This is opening {facts.opening} of the same vault: each look wears it out, later "
+            "scores flatter."
         )
     if facts.tries > MANY_TRIES:
         said.append(
-            f"{facts.tries} candidates have been scored on these dev rows: the best of many "
-            "is partly luck."
+            f"{facts.tries} candidates have been scored on these dev rows: the best of many is "
+            "partly luck."
         )
     if facts.tier != CONTAINER_TIER:
         said.append(
-            f"The code ran at tier {facts.tier}, without a container: that labels stayed out "
-            "of its reach was "
-            "not enforced."
+            f"The code ran at tier {facts.tier}, without a container: that labels stayed out of "
+            "its reach was not enforced."
         )
     return said

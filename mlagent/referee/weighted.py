@@ -63,9 +63,10 @@ class Cells:
     def __call__(self, weights: Weights) -> Floats:
         counts = np.zeros((len(weights), self.k * self.k))
         if len(self.starts):
+            sorted_by_cell = weights.take(self.order, axis=1)
             ends = np.append(self.starts[1:], len(self.order))
             for cell, start, end in zip(self.present, self.starts, ends, strict=True):
-                counts[:, cell] = weights[:, self.order[start:end]].sum(axis=1, dtype=np.float64)
+                counts[:, cell] = sorted_by_cell[:, start:end].sum(axis=1)
         return from_confusion(
             self.metric,
             counts.reshape(-1, self.k, self.k),
@@ -105,34 +106,39 @@ class Ranked:
 
     def auc(self, weights: Weights) -> Floats:
         """Area under the ROC curve: P(positive above negative), ties count half."""
-        w_pos = weights[:, self.positives]
-        above = _running(weights[:, self.negatives])
-        wins_against = above[:, self.negatives_above]
+        w_pos = weights.take(self.positives, axis=1)
+        above = _running(weights.take(self.negatives, axis=1))
+        mass = w_pos.sum(axis=1) * above[:, -1].astype(np.float64)
+        lost = _dot(w_pos, above.take(self.negatives_above, axis=1))
         if (self.negatives_above != self.negatives_level).any():
-            wins_against = (wins_against + above[:, self.negatives_level]) / 2
-        lost = np.einsum("bi,bi->b", w_pos, wins_against)
-        mass = w_pos.sum(axis=1, dtype=np.float64) * above[:, -1]
+            lost = (lost + _dot(w_pos, above.take(self.negatives_level, axis=1))) / 2
         return 1.0 - ratio(lost, mass)
 
     def average_precision(self, weights: Weights) -> Floats:
         """Sum over positives of the precision at their score, ties as one step."""
-        w_pos = weights[:, self.positives].astype(np.float64, copy=False)
-        hits = _running(w_pos)
-        alarms = _running(weights[:, self.negatives])[:, self.negatives_level]
-        total = hits[:, -1]
-        hits = hits[:, self.positives_level]
-        alarms += hits
-        precision = np.divide(hits, alarms, out=np.zeros_like(hits), where=alarms > 0)
-        value = ratio(np.einsum("bi,bi->b", w_pos, precision), total)
-        some_negative = weights[:, self.negatives].any(axis=1)
-        return np.where(some_negative, value, np.nan)
+        w_pos = weights.take(self.positives, axis=1)
+        running = _running(w_pos)
+        hits = running.take(self.positives_level, axis=1)
+        above = _running(weights.take(self.negatives, axis=1))
+        alarms = hits + above.take(self.negatives_level, axis=1)
+        precision = np.zeros(hits.shape)
+        np.divide(hits, alarms, out=precision, where=alarms > 0)
+        value = ratio(_dot(w_pos, precision), running[:, -1].astype(np.float64))
+        return np.where(above[:, -1] > 0, value, np.nan)
 
 
-def _running(weights: Weights) -> Floats:
-    """(b, m) -> (b, m + 1) running sums that begin with 0."""
-    out = np.zeros((weights.shape[0], weights.shape[1] + 1))
-    np.cumsum(weights, axis=1, out=out[:, 1:])
+def _running(weights: Weights) -> Weights:
+    """(b, m) -> (b, m + 1) running sums that begin with 0; counts stay whole numbers."""
+    dtype = np.float64 if weights.dtype.kind == "f" else np.int32
+    out = np.zeros((weights.shape[0], weights.shape[1] + 1), dtype=dtype)
+    np.cumsum(weights, axis=1, dtype=dtype, out=out[:, 1:])
     return out
+
+
+def _dot(first: Weights, second: Weights) -> Floats:
+    """Row by row scalar products in float64. (b, m), (b, m) -> (b,)"""
+    product: Floats = np.einsum("bi,bi->b", first, second, dtype=np.float64, casting="safe")
+    return product
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,8 @@ class MeanOver:
 
     def __call__(self, weights: Weights) -> Floats:
         scores = [
-            metric(weights if rows is None else weights[:, rows]) for rows, metric in self.parts
+            metric(weights if rows is None else weights.take(rows, axis=1))
+            for rows, metric in self.parts
         ]
         return mean_of_defined(np.vstack(scores))
 

@@ -13,6 +13,7 @@ from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.findings import Analysis
 
 from . import charts, sparks
+from .columns import sentence_case
 from .numbers import count, metric_value, number, p_value, seconds, share
 from .report import ReportData
 
@@ -41,7 +42,7 @@ def check_rows(analysis: Analysis | None) -> list[dict[str, str]]:
         {
             "outcome": item.outcome,
             "tone": tone(item.outcome),
-            "title": item.title,
+            "title": sentence_case(item.title),
             "evidence": item.evidence,
             "consequence": item.consequence,
             "code": item.code,

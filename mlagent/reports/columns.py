@@ -55,8 +55,8 @@ def column_row(look: ColumnLook, exploration: Exploration) -> dict[str, Any]:
         "missing": share(look.missing),
         "missing_bar": sparks.bar(look.missing),
         "distinct": count(look.distinct),
-        "score": number(look.single_score),
-        "association": number(look.association),
+        "score": "–" if look.single_score is None else f"{look.single_score:.3f}",
+        "association": "–" if look.association is None else f"{look.association:.3f}",
         "association_bar": sparks.bar(look.association or 0.0),
         "outliers": share(look.outliers),
         "spark": sparks.histogram(look.counts) if look.edges else "",
@@ -89,12 +89,17 @@ def finding_rows(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "code": item.code,
             "severity": item.severity,
             "tone": TONES[item.severity],
-            "title": item.title,
+            "title": sentence_case(item.title),
             "evidence": item.evidence,
             "consequence": item.consequence,
         }
         for item in findings
     ]
+
+
+def sentence_case(text: str) -> str:
+    """The first letter in upper case, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def severity_counts(findings: Iterable[Finding]) -> list[dict[str, str]]:

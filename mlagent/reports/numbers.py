@@ -38,6 +38,8 @@ def metric_value(value: float | None, metric: str) -> str:
         return NOTHING
     if metric in BOUNDED and abs(value) <= 1:
         return f"{value:.4f}"
+    if 0.01 <= abs(value) < 1:
+        return f"{value:.4f}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
 
 

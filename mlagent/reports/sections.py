@@ -165,16 +165,17 @@ def span_of(scores: list[Score]) -> tuple[float, float]:
 
 
 def leaderboard(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Candidates on the dev folds, in the order given."""
+    """Candidates on the dev folds, in the order given; the dummy is too far off to draw."""
     metric = evaluation.metric
-    span = span_of([entry.score for entry in evaluation.leaderboard if entry.score])
+    drawn = {e.name for e in evaluation.leaderboard if e.score and e.name != "dummy"}
+    span = span_of([e.score for e in evaluation.leaderboard if e.score and e.name in drawn])
     return [
         {
             "name": entry.name,
             "score": metric_value(entry.score.value, metric) if entry.score else "no score",
             "interval": interval(entry.score, metric),
             "spark": sparks.interval(entry.score.value, entry.score.low, entry.score.high, span)
-            if entry.score
+            if entry.score and entry.name in drawn
             else "",
             "folds": ", ".join(metric_value(fold, metric) for fold in entry.folds),
             "seconds": seconds(entry.fit_seconds),

@@ -102,7 +102,9 @@ class _Stream:
             if not self._rest:
                 self._rest = next(self._chunks, b"")
                 if not self._rest:
-                    raise SandboxBroken("The engine's archive stream ended in the middle of a file.")
+                    raise SandboxBroken(
+                        "The engine's archive stream ended in the middle of a file."
+                    )
             piece, self._rest = self._rest[:size], self._rest[size:]
             size -= len(piece)
             self._left -= len(piece)
@@ -178,7 +180,9 @@ def collect_tar(
             if not _checksum_holds(header):
                 raise SandboxBroken("The engine's archive has a damaged header.")
             kind = header[156:157]
-            size = int(extended["size"]) if _digits(extended.get("size")) else _number(header[124:136])
+            size = (
+                int(extended["size"]) if _digits(extended.get("size")) else _number(header[124:136])
+            )
             padding = -size % _BLOCK
             if kind in (b"x", b"g", b"L", b"K"):
                 if size > _PAX_CAP:

@@ -22,6 +22,7 @@ USER = "10001:10001"
 OWNER_LABEL = "io.mlagent.owner"
 HOLDER_MB = 32
 """The holder only sleeps, to keep the output volume mounted after the runner is gone."""
+_TMP = "rw,nosuid,nodev,noexec,mode=1777"
 _INODES = 100
 """Inodes beside the allowed number of files: folders, temporary names."""
 
@@ -61,52 +62,51 @@ def hardening(memory_mb: int, pids: int, cpus: float, file_bytes: int) -> dict[s
     }
 
 
-def runner_options(
-    job: Job, image: str, inputs: Path, volume: str, labels: dict[str, str]
-) -> dict[str, Any]:
-    """Arguments of `containers.create` for the container that runs the job's code."""
-    limits = job.limits
-    file_mb = max(limits.output_mb, limits.tmp_mb)
-    return hardening(limits.memory_mb, limits.pids, limits.cpus, file_mb << 20) | {
-        "image": image,
-        "command": [
-            *("timeout", "-k", f"{GRACE_S:g}", f"{limits.wall_s:g}"),
-            *("python3", "-u", "-B", "-P", "-s", "/in/runner.py"),
-            *(job.command, "--in", "/in", "--out", "/out", *job.args),
-        ],
-        "init": True,
-        "shm_size": f"{limits.tmp_mb}m",
-        "tmpfs": {
-            "/tmp": f"rw,nosuid,nodev,noexec,size={limits.tmp_mb}m,nr_inodes=16384,mode=1777"
-        },
-        "environment": environment(limits),
-        "volumes": {
-            str(inputs): {"bind": "/in", "mode": "ro"},
-            volume: {"bind": "/out", "mode": "rw,nocopy"},
-        },
-        "labels": labels,
-    }
+class Flags:
+    """What the engine is asked for. A subclass may only be a test that shows what a missing guard lets through."""
 
+    def runner(
+        self, job: Job, image: str, inputs: Path, volume: str, labels: dict[str, str]
+    ) -> dict[str, Any]:
+        """Arguments of `containers.create` for the container that runs the job's code."""
+        limits = job.limits
+        file_mb = max(limits.output_mb, limits.tmp_mb)
+        return hardening(limits.memory_mb, limits.pids, limits.cpus, file_mb << 20) | {
+            "image": image,
+            "command": [
+                *("timeout", "-k", f"{GRACE_S:g}", f"{limits.wall_s:g}"),
+                *("python3", "-u", "-B", "-P", "-s", "/in/runner.py"),
+                *(job.command, "--in", "/in", "--out", "/out", *job.args),
+            ],
+            "init": True,
+            "shm_size": f"{limits.tmp_mb}m",
+            "tmpfs": {"/tmp": f"{_TMP},size={limits.tmp_mb}m,nr_inodes=16384"},
+            "environment": environment(limits),
+            "volumes": {
+                str(inputs): {"bind": "/in", "mode": "ro"},
+                volume: {"bind": "/out", "mode": "rw,nocopy"},
+            },
+            "labels": labels,
+        }
 
-def holder_options(image: str, volume: str, labels: dict[str, str]) -> dict[str, Any]:
-    """Arguments of `containers.create` for the container that keeps the outputs; none of the job's code runs there."""
-    return hardening(HOLDER_MB, 8, 0.5, 1 << 20) | {
-        "image": image,
-        "command": ["sleep", "86400"],
-        "environment": {},
-        "volumes": {volume: {"bind": "/out", "mode": "ro,nocopy"}},
-        "labels": labels,
-    }
+    def holder(self, image: str, volume: str, labels: dict[str, str]) -> dict[str, Any]:
+        """Arguments of `containers.create` for the container that keeps the outputs; no code of the job is in it."""
+        return hardening(HOLDER_MB, 8, 0.5, 1 << 20) | {
+            "image": image,
+            "command": ["sleep", "86400"],
+            "environment": {},
+            "volumes": {volume: {"bind": "/out", "mode": "ro,nocopy"}},
+            "labels": labels,
+        }
 
-
-def volume_options(limits: Limits) -> dict[str, str]:
-    """driver_opts of the output volume: a tmpfs with a size and a number of files."""
-    uid, _, gid = USER.partition(":")
-    options = (
-        f"size={limits.output_mb}m,nr_inodes={limits.output_files + _INODES},uid={uid},gid={gid},"
-        "mode=0700,noexec,nosuid,nodev"
-    )
-    return {"type": "tmpfs", "device": "tmpfs", "o": options}
+    def volume(self, limits: Limits) -> dict[str, str]:
+        """driver_opts of the output volume: a tmpfs with a size and a number of files."""
+        uid, _, gid = USER.partition(":")
+        options = (
+            f"size={limits.output_mb}m,nr_inodes={limits.output_files + _INODES},"
+            f"uid={uid},gid={gid},mode=0700,noexec,nosuid,nodev"
+        )
+        return {"type": "tmpfs", "device": "tmpfs", "o": options}
 
 
 def environment(limits: Limits) -> dict[str, str]:
@@ -117,7 +117,8 @@ def environment(limits: Limits) -> dict[str, str]:
 def flags_hash() -> str:
     """sha256 of everything above with fixed limits."""
     job = Job("flags", "fit", {}, {}, Path("/"), Limits(wall_s=1, memory_mb=1))
-    runner = runner_options(job, "image", Path("/in"), "volume", {})
-    holder = holder_options("image", "volume", {})
-    text = json.dumps([runner, holder, volume_options(job.limits)], sort_keys=True, default=str)
+    flags = Flags()
+    runner = flags.runner(job, "image", Path("/in"), "volume", {})
+    holder = flags.holder("image", "volume", {})
+    text = json.dumps([runner, holder, flags.volume(job.limits)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -23,7 +23,7 @@ from mlagent.contracts.ports import CodeClass, Job, Limits, OnLine, Outcome, Tie
 
 from .attach import Attached
 from .collect import Collection, collect_tar
-from .containers import OWNER_LABEL, holder_options, runner_options, volume_options
+from .containers import OWNER_LABEL, Flags
 from .drain import Drain
 from .engine import API_TIMEOUT_S, engine_errors, engine_line, refuse_weak_engine
 from .orphans import Owner, sweep
@@ -48,6 +48,7 @@ class DockerSandbox:
         client: of a local engine; closed by `close`.
         image: id (sha256:...), never a tag.
         clock: seconds, monotonic.
+        flags: only tests give others, to show what a missing guard lets through.
     """
 
     tier: Tier = "T3"
@@ -59,6 +60,7 @@ class DockerSandbox:
         image: str,
         *,
         clock: Callable[[], float] = time.monotonic,
+        flags: Flags | None = None,
     ) -> None:
         with engine_errors("being asked what it is"):
             refuse_weak_engine(client.info())
@@ -68,6 +70,7 @@ class DockerSandbox:
         self._client = client
         self._runner = content.path("sandbox/runner.py")
         self._clock = clock
+        self._flags = flags or Flags()
         self._packages: dict[str, str] | None = None
         self._owner = Owner()
         try:
@@ -90,11 +93,11 @@ class DockerSandbox:
             inputs = folder / "in"
             stage(job.inputs, self._runner, inputs)
             volume = self._volume(job.limits, labels, undo)
-            holder = self._container(holder_options(self._image, volume, labels), undo)
+            holder = self._container(self._flags.holder(self._image, volume, labels), undo)
             with engine_errors("starting the holder"):
                 self._client.api.start(holder)
             with contextlib.ExitStack() as runner_undo:
-                options = runner_options(job, self._image, inputs, volume, labels)
+                options = self._flags.runner(job, self._image, inputs, volume, labels)
                 runner = self._container(options, runner_undo)
                 end, wall_s = self._execute(runner, job.limits, drain, stop or (lambda: False))
             taken = Collection()
@@ -116,14 +119,12 @@ class DockerSandbox:
             child_oom=end.oom and verdict == "ok",
         )
 
-    def _volume(
-        self, limits: Limits, labels: dict[str, str], undo: contextlib.ExitStack
-    ) -> str:
+    def _volume(self, limits: Limits, labels: dict[str, str], undo: contextlib.ExitStack) -> str:
         name = f"mlagent-{uuid.uuid4().hex}"
         undo.callback(self._quietly, lambda: self._client.api.remove_volume(name, force=True))
         with engine_errors("making the output volume"):
             self._client.api.create_volume(
-                name, driver="local", driver_opts=volume_options(limits), labels=labels
+                name, driver="local", driver_opts=self._flags.volume(limits), labels=labels
             )
         return name
 
@@ -219,6 +220,11 @@ class DockerSandbox:
                 entries=job.limits.output_files + 100,
             )
 
+    @property
+    def owner(self) -> str:
+        """The label value of everything this sandbox makes."""
+        return self._owner.id
+
     @contextlib.contextmanager
     def _archive(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
         """The tar stream of `path`; always closed, for an abandoned one blocks the container's removal."""
@@ -249,12 +255,13 @@ class DockerSandbox:
 
     def describe(self) -> str:
         """One line for the top of the output."""
-        return f"{self._engine}, image {self._image.removeprefix('sha256:')[:12]}, network none (T3)"
+        return (
+            f"{self._engine}, image {self._image.removeprefix('sha256:')[:12]}, network none (T3)"
+        )
 
     def enforced(self) -> frozenset[str]:
         """All of them; `mlagent doctor` proves it with canaries."""
         return frozenset(_PROMISES)
-
 
     def close(self) -> None:
         """Leave; containers and volumes are already gone after each job. Idempotent."""

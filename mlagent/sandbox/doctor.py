@@ -27,7 +27,14 @@ from .limits import free_memory_mb
 from .staging import cache_root, run_folder
 
 LIMITS = Limits(
-    wall_s=20, memory_mb=256, cpus=1, pids=64, output_mb=16, output_files=20, tmp_mb=16, stdout_kb=64
+    wall_s=20,
+    memory_mb=256,
+    cpus=1,
+    pids=64,
+    output_mb=16,
+    output_files=20,
+    tmp_mb=16,
+    stdout_kb=64,
 )
 _PROBES = {  # canary: the promise (of `Sandbox.enforced`) that it proves
     "user": "user",
@@ -83,7 +90,12 @@ def run_canaries(sandbox: Sandbox, *, fresh: bool = False) -> list[Canary]:
     """
     script = Content().path("sandbox/canaries.py")
     key = "|".join(
-        (sandbox.tier, sandbox.describe(), flags_hash(), hashlib.sha256(script.read_bytes()).hexdigest())
+        (
+            sandbox.tier,
+            sandbox.describe(),
+            flags_hash(),
+            hashlib.sha256(script.read_bytes()).hexdigest(),
+        )
     )
     folder = cache_root() / "canaries"
     folder.mkdir(exist_ok=True)
@@ -176,7 +188,9 @@ def _openmp() -> Prerequisite:
     )
     detail = (done.stderr.strip().splitlines() or [""])[-1][:200]
     remedy = "apt-get install libgomp1 (Debian), dnf install libgomp (Fedora), brew install libomp."
-    return Prerequisite("lightgbm (libgomp)", not done.returncode, detail or "imports", True, remedy)
+    return Prerequisite(
+        "lightgbm (libgomp)", not done.returncode, detail or "imports", True, remedy
+    )
 
 
 def _engine() -> list[Prerequisite]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,15 +36,20 @@ def connect() -> DockerClient:
             f"DOCKER_HOST is {host!r}: an engine on another machine is not supported yet.",
             remedy="Unset DOCKER_HOST, or let it name a local socket (unix:///...).",
         )
-    if not host and not Path("/var/run/docker.sock").exists():
-        host = next((f"unix://{path}" for path in _desktop_sockets() if path.exists()), "")
+    if not host:
+        places = [path for path in _sockets() if path.exists()]
+        host = f"unix://{places[0]}" if places else "unix:///var/run/docker.sock"
     try:
-        client = (
-            docker.DockerClient(base_url=host, timeout=API_TIMEOUT_S)
-            if host
-            else docker.from_env(timeout=API_TIMEOUT_S)
-        )
-        client.ping()
+        # Tried by hand first: docker-py leaves its socket open when there is nothing to connect to.
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(API_TIMEOUT_S)
+            probe.connect(host.removeprefix("unix://"))
+        client = docker.DockerClient(base_url=host, timeout=API_TIMEOUT_S)
+        try:
+            client.ping()
+        except BaseException:
+            client.close()
+            raise
     except Exception as problem:  # docker-py, requests and urllib3 each have their own
         raise PrerequisiteMissing(
             f"No container engine answers ({type(problem).__name__}).", remedy=START
@@ -51,11 +57,12 @@ def connect() -> DockerClient:
     return client
 
 
-def _desktop_sockets() -> list[Path]:
-    """Where Docker Desktop, colima and rootless Docker put their socket when there is none in /var/run."""
+def _sockets() -> list[Path]:
+    """Where engines put their socket: rootful Docker, Docker Desktop, colima, rootless Docker, podman."""
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
     home = Path.home()
     return [
+        Path("/var/run/docker.sock"),
         home / ".docker/run/docker.sock",
         home / ".colima/default/docker.sock",
         runtime / "docker.sock",

@@ -92,7 +92,9 @@ def build_image(
         client.close()
 
 
-def _ensure_base(client: DockerClient, name: str, *, pull: bool, say: Callable[[str], None]) -> None:
+def _ensure_base(
+    client: DockerClient, name: str, *, pull: bool, say: Callable[[str], None]
+) -> None:
     import docker.errors
 
     try:
@@ -151,7 +153,9 @@ def _download(python: str, machine: str, say: Callable[[str], None]) -> Path:
     for glibc in ("2_28", "2_27", "2_26", "2_24", "2_17"):
         words += ["--platform", f"manylinux_{glibc}_{machine}"]
     words += ["--platform", f"manylinux2014_{machine}"]
-    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
+    done = subprocess.run(
+        words, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"}
+    )
     if done.returncode:
         problem = next((line for line in done.stderr.splitlines() if "ERROR" in line), "pip failed")
         raise PrerequisiteMissing(
@@ -172,7 +176,11 @@ def _gather(wheels: Path, target: Path, python: str) -> int:
     found = set()
     for wheel in sorted(wheels.glob("*.whl")):
         tag = wheel.stem.split("-")[-3]
-        if tag.startswith("cp") and "abi3" not in wheel.name and tag != f"cp{python.replace('.', '')}":
+        if (
+            tag.startswith("cp")
+            and "abi3" not in wheel.name
+            and tag != f"cp{python.replace('.', '')}"
+        ):
             continue
         with wheel.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() not in hashes:

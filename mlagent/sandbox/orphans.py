@@ -32,9 +32,7 @@ class Owner:
         self.id = uuid.uuid4().hex
         folder = owners_folder(root)
         self._path = folder / self.id
-        self._handle: int | None = os.open(
-            self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        self._handle: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._handle, fcntl.LOCK_EX)
 
     def close(self) -> None:

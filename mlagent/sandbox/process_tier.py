@@ -90,9 +90,7 @@ class ProcessSandbox:
             refused=tuple(taken.refused),
         )
 
-    def _execute(
-        self, job: Job, folder: Path, drain: Drain, stop: Callable[[], bool]
-    ) -> End:
+    def _execute(self, job: Job, folder: Path, drain: Drain, stop: Callable[[], bool]) -> End:
         words = [self._python, "-u", "-B", "-P", "-s", str(folder / "in" / "runner.py")]
         words += [job.command, "--in", str(folder / "in"), "--out", str(folder / "out"), *job.args]
         try:

@@ -31,7 +31,10 @@ class End:
 def judge(end: End, limits: Limits, log: str) -> tuple[Verdict, str]:
     """The verdict and one sentence for people. `log` gives the last line of a traceback."""
     if end.by_us == "memory" or (end.oom and end.code not in (0, None)):
-        return "memory", f"The code used more than its {limits.memory_mb} MB of memory and was killed."
+        return (
+            "memory",
+            f"The code used more than its {limits.memory_mb} MB of memory and was killed.",
+        )
     if end.by_us in ("time", "stopped") or (end.code == 124 and end.inner_timeout):
         if end.by_us == "stopped":
             return "stopped", "The code was stopped before its time was over, on request."

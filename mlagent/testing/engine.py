@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mlagent.content import Content
 from mlagent.contracts.errors import MlagentError
+from mlagent.sandbox.choose import open_docker
+from mlagent.sandbox.docker_tier import DockerSandbox
 from mlagent.sandbox.engine import connect
 from mlagent.sandbox.image import build_image, find_image
 
@@ -48,6 +51,18 @@ def image_problem() -> str | None:
     except MlagentError as problem:
         return str(problem)
     return None
+
+
+def sandbox_or_skip() -> DockerSandbox:
+    """A Docker sandbox for a test, to be closed; skips (fails when MLAGENT_REQUIRE names docker) without one."""
+    import pytest
+
+    problem = image_problem()
+    if problem and "docker" in os.environ.get("MLAGENT_REQUIRE", "").split(","):
+        pytest.fail(f"MLAGENT_REQUIRE names 'docker', but: {problem}")
+    if problem:
+        pytest.skip(problem)
+    return open_docker(Content())
 
 
 def ours_in_the_engine(owner: str) -> list[str]:

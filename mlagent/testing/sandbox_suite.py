@@ -386,7 +386,10 @@ class SandboxSuite:
         )
         assert outcome.ok, outcome.log
         assert set(outcome.files) == {"bundle.json", "linear/model.pkl"}
-        assert [job["exit_code"] for job in json.loads((into / "bundle.json").read_text())] == [0, 1]
+        assert [job["exit_code"] for job in json.loads((into / "bundle.json").read_text())] == [
+            0,
+            1,
+        ]
 
     def test_the_tier_names_its_packages_and_itself(self, sandbox: Sandbox) -> None:
         assert {"numpy", "pandas", "scikit-learn", "lightgbm", "python"} <= set(sandbox.packages())

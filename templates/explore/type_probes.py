@@ -94,13 +94,7 @@ def id_reason(column: Column) -> str | None:
     if n < 30 or column.role in ("datetime", "text") or column.levels < 0.98 * n:
         return None
     if column.texts is not None:
-        compact = np.mean([" " not in text and len(text) <= 40 for text in column.texts[:500]])
-        digits = np.mean([any(c.isdigit() for c in text) for text in column.texts[:500]])
-        if column.levels == n and (
-            ID_NAME.search(column.name) or (compact > 0.98 and digits > 0.9)
-        ):
-            return "a different compact code in each row"
-        return None
+        return _code_reason(column, n)
     if column.levels != n or column.dtype == "float64" and not _whole(column.numbers):
         return None
     steps = np.diff(column.numbers[~column.missing])
@@ -108,6 +102,18 @@ def id_reason(column: Column) -> str | None:
         return "counts the rows"
     if _whole(column.numbers) and ID_NAME.search(column.name):
         return "a different whole number in each row, and the name of an id"
+    return None
+
+
+def _code_reason(column: Column, n: int) -> str | None:
+    """Words are an id when each is another, short, without blanks, and no number or date in itself."""
+    sample = [str(text) for text in column.texts[:500]]
+    compact = np.mean([" " not in text and len(text) <= 40 for text in sample])
+    digits = np.mean([any(letter.isdigit() for letter in text) for text in sample])
+    value = np.mean([bool(NUMBER.match(text) or DATE.match(text)) for text in sample])
+    code = compact > 0.98 and digits > 0.9 and value < 0.5
+    if column.levels == n and (ID_NAME.search(column.name) or code):
+        return "a different compact code in each row"
     return None
 
 

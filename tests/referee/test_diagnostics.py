@@ -64,6 +64,8 @@ def test_numbers_are_cut_into_quartiles_and_missing_cells_are_a_slice():
     assert len(values) == 5
     assert "(missing)" in values
     assert {part.column for part in found} == {"age"}
+    assert {"under 324.8", "from 774.2"} <= values
+    assert not any("999" in value or "100" in value for value in values)
 
 
 def test_at_most_twelve_slices_and_a_slice_of_one_class_has_no_score_but_a_reason():

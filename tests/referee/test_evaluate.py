@@ -1,4 +1,5 @@
-"""From arrays to the record and its words: each known weakness has its sentence, each gate its evidence."""
+"""From arrays to the record and its words: each known weakness has its sentence, each gate its
+evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Intervals: draws agree with the metric, cover the truth, and "better" is said only when it is so."""
+"""Intervals: draws agree with the metric, cover the truth, and "better" is said only when it is
+so."""
 
 from __future__ import annotations
 

@@ -126,8 +126,8 @@ def test_rows_with_equal_features_are_never_on_both_sides(seed):
     assert seal.grouped_duplicates
     assert not set(facts.keys[vault]) & set(facts.keys[~vault])
     dev = facts.take(np.flatnonzero(~vault))
-    folds = make_folds(dev, SimpleNamespace(kind="stratified", folds=5, repeats=2), seed)
-    for fold in folds:
+    plan = SimpleNamespace(kind="stratified", folds=5, repeats=2)
+    for fold in make_folds(dev, plan, seed, group_duplicates=seal.grouped_duplicates):
         assert not set(dev.keys[fold == 1]) & set(dev.keys[fold == 2])
 
 

@@ -1,4 +1,5 @@
-"""The frozen threshold and the dummy: chosen on what they were given, and the best of their kind."""
+"""The frozen threshold and the dummy: chosen on what they were given, and the best of their
+kind."""
 
 from __future__ import annotations
 

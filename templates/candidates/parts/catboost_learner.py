@@ -56,7 +56,14 @@ class CatBoost:
         data = self.pool(x, y)
         if rounds is not None:
             self.model = catboost.CatBoost({**self.params, "iterations": rounds})
-            self.model.fit(data)
+
+
+            class Stop:
+                def after_iteration(self, info):
+                    return time.monotonic() < deadline
+
+            self.model.fit(data, callbacks=[Stop()])
+            self.done = self.model.tree_count_
             return self
         best = [math.inf, 0]
         self.curve = []

@@ -33,6 +33,7 @@ class Forest:
         """Grow until enough trees, too many nodes, or the deadline; or for `rounds` exactly."""
         if rounds is not None:
             self.model.set_params(n_estimators=rounds).fit(x, y)
+            self.done = rounds
             return self
         weight = 1.0 if self.task == "regression" else (64 + 8 * self.n_classes) / 72
         nodes_allowed = self.most_nodes / weight

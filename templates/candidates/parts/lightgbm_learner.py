@@ -49,7 +49,13 @@ class LightGBM:
         settings = {"categorical_feature": list(categorical) if self.native else []}
         data = lightgbm.Dataset(x, y, params={**self.params, **settings})
         if rounds is not None:
-            self.booster = lightgbm.train(self.params, data, rounds)
+
+            def stop(env):
+                if time.monotonic() > deadline:
+                    raise lightgbm.callback.EarlyStopException(env.iteration, [])
+
+            self.booster = lightgbm.train(self.params, data, rounds, callbacks=[stop])
+            self.done = self.booster.current_iteration()
             return self
         curves = {}
         moments = []
@@ -64,6 +70,7 @@ class LightGBM:
             if late or env.iteration - best[1] >= self.patience:
                 raise lightgbm.callback.EarlyStopException(env.iteration, [])
 
+        watch.order = 40  # after the losses are recorded
         held_out = lightgbm.Dataset(valid, y_valid, reference=data)
         self.booster = lightgbm.train(
             self.params, data, self.most_rounds, valid_sets=[held_out], valid_names=["valid"],

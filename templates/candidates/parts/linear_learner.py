@@ -24,6 +24,7 @@ class Linear:
                 continue
             self.models[step] = self._fitted(x, y, strength)
             if rounds is not None:
+                self.done = rounds
                 break
             self.curve.append(self._valid_loss(self.predict(valid, step), y_valid))
             if self.curve[-1] < best:
@@ -62,4 +63,10 @@ class Linear:
         return shares
 
 
-
+def linear_rows(problem, bins, cells):
+    """How many rows a matrix of about `cells` cells may have."""
+    width = problem.table.numbers.shape[1] * max(1, bins)
+    width += sum(min(size, 60) for size in problem.sizes)
+    if problem.table.words is not None:
+        width += 6 * problem.table.words.nnz / max(problem.rows, 1)
+    return int(cells / max(width, 1)) + 1000

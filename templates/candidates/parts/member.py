@@ -16,7 +16,8 @@ class Member:
         self.seconds = 0.0
 
     def fit(self, problem, repeat, folds, moment, rounds=None):
-        """Fit one model per fold in `folds` (None: all rows) until `moment`; returns the rounds used.
+        """Fit one model per fold in `folds` (None: all rows) until `moment`; returns the rounds used
+        (None if so many were asked for that time ran out).
 
         With `rounds` given (one number per fold) exactly so many are used. Otherwise every fold records its validation
         curve, and the rounds that are best for the mean of the curves are used for all: a fold does
@@ -31,6 +32,7 @@ class Member:
             self.scale = Scale(problem.target.y, self.params.get("log"))
         y = problem.target.y if self.scale is None else self.scale.forward(problem.target.y)
         waiting = list(range(len(folds)))
+        exact = rounds is not None
 
         def one(order):
             fold = folds[order]
@@ -58,6 +60,8 @@ class Member:
             shape = (problem.rows,) if self.scale else (problem.rows, problem.target.n_classes)
             self.sums, self.times = np.zeros(shape), np.zeros(problem.rows)
         for (view, learner, valid, outside), used in zip(fitted, rounds, strict=True):
+            if exact and learner.done < used:
+                return None
             learner.keep(used)
             if len(outside):
                 self.sums[outside] += self._back(learner.predict(valid, used))

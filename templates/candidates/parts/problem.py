@@ -12,7 +12,7 @@ class Problem:
             rows, target = rows[keep], Target(train[spec["target"]].iloc[rows[keep]], spec)
         frame = train.iloc[rows]
         self.target = target
-        self.reader = TableReader(spec["columns"], settings["text"], spec["seed"])
+        self.reader = TableReader(spec["columns"], settings, spec["seed"])
         self.table = self.reader.fit(frame)
         self.sizes = [len(values) for values in self.reader.vocabularies.values()]
         keys = [spec["split"].get(key) for key in ("group", "time")]

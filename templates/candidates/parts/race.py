@@ -84,19 +84,22 @@ class Race:
         self._note(member, repeat, folds, rounds, position)
 
     def refit(self, position):
-        """Replace the models of a member by one that is fitted on all rows."""
+        """Replace the models of a member by one that is fitted on all rows, if time allows."""
         member = self.members[position]
         before = len(self.problem.folds(0)[0][0])
         rounds = min(part.rounds for part in member.parts)
         if member.kind in ("lightgbm", "catboost"):
             rounds = max(1, round(rounds * self.problem.rows / before))
-        rounds = [rounds]
-        self._refit(member, rounds)
-        self._note(member, 0, None, rounds, position)
+        if self._refit(member, [rounds], self.clock.at(math.inf)):
+            self._note(member, 0, None, [rounds], position)
 
-    def _refit(self, member, rounds):
-        member.parts = []
-        member.fit(self.problem, 0, [None], math.inf, rounds)
+    def _refit(self, member, rounds, moment):
+        whole = copy.copy(member)
+        whole.parts = []
+        if whole.fit(self.problem, 0, [None], moment, rounds) is None:
+            return False
+        member.parts = whole.parts
+        return True
 
     def repeat(self, step):
         """Follow one step of an earlier schedule."""
@@ -107,7 +110,7 @@ class Race:
             member = Member(step["name"], step["kind"], step["params"])
             self.members.append(member)
         if step["folds"] is None:
-            self._refit(member, step["rounds"])
+            self._refit(member, step["rounds"], math.inf)
         else:
             member.fit(self.problem, step["repeat"], step["folds"], math.inf, step["rounds"])
         self._note(member, step["repeat"], step["folds"], step["rounds"], position)

@@ -18,7 +18,7 @@ def table_settings(train, spec):
     letters = letters * picked / max(rows, 1)
     text = "words and characters" if letters < 6e4 * budget else "words"
     work = picked * max(used, 10) / budget
-    folds = 8 if work < 2_000 else 5 if work < 30_000 else 3 if work < 60_000 else 1
+    folds = 8 if work < 1_500 else 4 if work < 30_000 else 1  # even: two are fitted side by side
     if picked < 40:
         folds = max(2, min(folds, picked // 4))
-    return {"rows": picked, "text": text, "folds": folds}
+    return {"rows": picked, "text": text, "folds": folds, "topics": 20}

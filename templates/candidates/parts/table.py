@@ -43,8 +43,8 @@ def as_labels(column):
     codes, values = pd.factorize(column)
     labels = np.empty(len(values) + 1, dtype=object)
     for position, value in enumerate(values):
-        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        labels[position] = (f"{value:.12g}" if number else str(value).strip()) or None
+        number = isinstance(value, (bool, int, float, np.number, np.bool_))
+        labels[position] = (f"{float(value):.12g}" if number else str(value).strip()) or None
     return labels[codes]
 
 
@@ -67,9 +67,9 @@ class TableReader:
     Columns with role id, constant or excluded are ignored.
     """
 
-    def __init__(self, columns, text_grams, seed):
+    def __init__(self, columns, settings, seed):
         self.roles = {name: facts["role"] for name, facts in columns.items()}
-        self.text_grams = text_grams
+        self.text_grams, self.topics = settings["text"], settings["topics"]
         self.seed = seed
 
     def named(self, *roles):
@@ -215,7 +215,7 @@ class TableReader:
             if kept:
                 self.vectorizers[name] = kept
         for name, matrices in words.items():
-            size = min(20, matrices[0].shape[1] - 1, len(frame) - 1)
+            size = min(self.topics, matrices[0].shape[1] - 1, len(frame) - 1)
             if size >= 1:
                 model = TruncatedSVD(size, n_iter=3, random_state=self.seed)
                 self.topic_models[name] = model.fit(matrices[0])

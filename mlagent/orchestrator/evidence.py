@@ -1,0 +1,55 @@
+"""What the run saw, gathered for the ledger. Facts of this run only; nothing a candidate said."""
+
+from __future__ import annotations
+
+from mlagent.contracts.run import Environment, Ledger
+
+from .ledger import JobEvidence, LedgerEvidence, build_ledger
+from .state import Bench, State
+
+
+def ledger_of(bench: Bench, state: State) -> Ledger:
+    """The ledger of a run whose verdict stands and whose package was verified."""
+    environment = bench.run.read("environment.json", Environment)
+    assert state.evaluation is not None
+    winner = state.fitted.get(state.winner)
+    plan = state.request.plan
+    evidence = LedgerEvidence(
+        plan=plan.model_copy(update={"selection": dict(state.request.selection)}),
+        policies=bench.policies,
+        jobs=tuple(
+            JobEvidence(
+                job.agent,
+                job.name,
+                job.verdict,
+                job.limits,
+                job.command,
+                job.inputs,
+                job.outputs,
+            )
+            for job in bench.desk.done
+        ),
+        artifacts={
+            "exploration": state.exploration is not None,
+            "column_roles": state.exploration is not None,
+            "analysis": state.analysis is not None,
+            "validation_plan": state.validation is not None,
+            "candidate": (bench.run.path / "candidate" / "spec.json").is_file(),
+            "model": winner is not None and winner.ok,
+            **({"schedule": True} if winner is not None and winner.schedule is not None else {}),
+        },
+        gates=state.evaluation.gates,
+        exploration=state.exploration,
+        analysis=state.analysis,
+        seed=state.request.seed,
+        image=environment.image,
+        packages=environment.packages,
+        content=bench.desk.content.used,
+        vault_rows=len(state.judged),
+        package_verified=state.facts.get("package_verified"),
+        budget_s=state.request.budget_s,
+        wall_s=bench.clock() - bench.started,
+    )
+    return build_ledger(
+        bench.contracts, evidence, bench.desk.sandbox.tier, bench.desk.sandbox.enforced()
+    )
