@@ -11,21 +11,19 @@ Does not: open files, guess encodings, or say whether a well-formed record makes
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from mlagent.contracts.errors import BadInput
+from mlagent.record_errors import DocumentPath, Lines, dotted, explain_refusal, keys_sentence, shape
 
 R = TypeVar("R", bound=BaseModel)
-Path_ = tuple[str | int, ...]
-Lines = dict[Path_, int]
 
 MAX_DEPTH = 30
 MAX_YAML_CHARACTERS = 8_000_000
@@ -33,7 +31,6 @@ MAX_JSON_CHARACTERS = 256_000_000
 MAX_NODES = 400_000
 MAX_DIGITS = 19
 """Longer whole numbers are refused: they fit no 64-bit column, and `int()` is quadratic."""
-MAX_LISTED = 5
 WIDTH = 100
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z", re.ASCII)
@@ -140,12 +137,12 @@ def read_record(
 def validate_record(model: type[R], value: Any, source: str, *, lines: Lines | None = None) -> R:
     """`value` (as load_yaml or load_json give it) as one record; errors as read_record."""
     if not isinstance(value, dict):
-        given = "nothing" if value is None else _shape(value)
-        raise BadInput(f"{source} holds {given}; {_keys_sentence(model)}")
+        given = "nothing" if value is None else shape(value)
+        raise BadInput(f"{source} holds {given}; {keys_sentence(model)}")
     try:
         return model.model_validate(value)
     except ValidationError as problem:
-        raise BadInput(_explain(problem, model, value, source, lines or {})) from None
+        raise BadInput(explain_refusal(problem, model, value, source, lines or {})) from None
 
 
 def dump_yaml(record: BaseModel) -> str:
@@ -202,11 +199,11 @@ class _Builder:
                 value = self.value(next(self.events), ())
         return value
 
-    def refuse(self, event: Any, what: str, path: Path_ = ()) -> BadInput:
+    def refuse(self, event: Any, what: str, path: DocumentPath = ()) -> BadInput:
         field = f", {dotted(path)}" if path else ""
         return BadInput(f"{self.source}, line {_line(event)}{field}: {what}.")
 
-    def value(self, event: Any, path: Path_) -> Any:
+    def value(self, event: Any, path: DocumentPath) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             raise self.refuse(event, f"more than {MAX_NODES:,} values in one document")
@@ -228,7 +225,7 @@ class _Builder:
             return items
         return self.mapping(path)
 
-    def mapping(self, path: Path_) -> dict[str, Any]:
+    def mapping(self, path: DocumentPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
         while not isinstance(key := next(self.events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
@@ -244,7 +241,7 @@ class _Builder:
             self.lines[(*path, name)] = _line(key)
         return found
 
-    def scalar(self, event: Any, path: Path_) -> Any:
+    def scalar(self, event: Any, path: DocumentPath) -> Any:
         text = str(event.value)
         if not event.implicit[0]:  # quoted or block
             return text
@@ -270,133 +267,6 @@ def plain(text: str) -> Any:
             raise OverflowError
         return value
     return text
-
-
-def dotted(path: Sequence[str | int]) -> str:
-    """`('agent_plans', 'ml-engineer', 'pros', 0)` -> `agent_plans.ml-engineer.pros[0]`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
-    return text
-
-
-# --- what a record refused ---
-
-
-def _explain(
-    problem: ValidationError, model: type[BaseModel], value: Any, source: str, lines: Lines
-) -> str:
-    said: dict[Path_, list[str]] = {}
-    for error in problem.errors(include_url=False):
-        path, tail = _in_document(value, error["loc"])
-        sentence = _sentence(error, model, value, path, tail)
-        known = said.setdefault((*path, tail) if error["type"] == "missing" else path, [])
-        if sentence not in known:
-            known.append(sentence)
-    texts = []
-    for path, sentences in list(said.items())[:MAX_LISTED]:
-        line = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), None)
-        where = f"{source}, line {line}" if line and lines else source
-        field = f", {dotted(path)}" if path else ""
-        texts.append(f"{where}{field}: {', or '.join(sentences)}.")
-    if len(said) > MAX_LISTED:
-        texts.append(f"({len(said) - MAX_LISTED} more of this kind.)")
-    return "\n".join(texts)
-
-
-def _in_document(value: Any, loc: Sequence[str | int]) -> tuple[Path_, str]:
-    """The part of pydantic's location that exists in the document, and the last name beyond it."""
-    path: list[str | int] = []
-    tail = ""
-    for part in loc:
-        known = range(len(value)) if isinstance(value, list) else value
-        if not isinstance(value, dict | list) or part not in known:
-            tail = str(part)
-            continue
-        value = value[part]  # type: ignore[index]
-        path.append(part)
-    return tuple(path), tail
-
-
-def _sentence(error: Any, model: type[BaseModel], value: Any, path: Path_, tail: str) -> str:
-    kind = error["type"]
-    given = error.get("input")
-    if kind == "missing":
-        return f"the key {tail!r} is missing"
-    if kind == "extra_forbidden":
-        name = str(path[-1])
-        allowed = _keys_at(model, path[:-1])
-        return f"the key {name!r} is not known{_meant(name, allowed)}; {_allowed(allowed, 'keys')}"
-    if kind in ("literal_error", "enum"):
-        allowed = re.findall(r"'([^']*)'", str(error["ctx"]["expected"])) or [
-            str(error["ctx"]["expected"])
-        ]
-        word = "the key" if tail == "[key]" else ""
-        meant = _meant(given, allowed)
-        return f"{word} {given!r} is not allowed{meant}; {_allowed(allowed)}".strip()
-    if kind == "string_type" and isinstance(given, bool | int | float):
-        shown = str(given).lower() if isinstance(given, bool) else str(given)
-        return f"{shown} is not text here; write '{shown}' in quotes"
-    if kind in ("value_error", "assertion_error"):
-        return str(error["ctx"]["error"]).rstrip(".")
-    message = str(error["msg"]).removeprefix("Input ").rstrip(".")
-    return f"{_show(given)} is refused: it {message[:1].lower()}{message[1:]}"
-
-
-def _show(given: Any) -> str:
-    if isinstance(given, dict | list):
-        return _shape(given)
-    text = repr(given)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _shape(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a map"
-    return "a list" if isinstance(value, list) else repr(value)[:60]
-
-
-def _meant(given: Any, allowed: Sequence[str]) -> str:
-    close = difflib.get_close_matches(str(given), allowed, n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _allowed(allowed: Sequence[str], what: str = "values") -> str:
-    return f"allowed {what}: {', '.join(allowed)}" if allowed else f"no {what} are allowed here"
-
-
-def _keys_sentence(model: type[BaseModel]) -> str:
-    return f"a map with these keys is needed: {', '.join(_field_names(model))}."
-
-
-def _field_names(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _keys_at(model: type[BaseModel], path: Path_) -> list[str]:
-    """The keys of the record at `path`, found by walking the annotations."""
-    here: list[Any] = [model]
-    for part in path:
-        deeper: list[Any] = []
-        for kind in here:
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                for name, field in kind.model_fields.items():
-                    if part in (name, field.alias):
-                        deeper += _flat(field.annotation)
-            elif get_origin(kind) is dict:
-                deeper += _flat(get_args(kind)[1])
-            elif get_origin(kind) in (tuple, list):
-                deeper += _flat(get_args(kind)[0])
-        here = deeper
-    records = [kind for kind in here if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return [name for record in records for name in _field_names(record)]
-
-
-def _flat(annotation: Any) -> list[Any]:
-    """The members of a union (Annotated taken off), or the annotation alone."""
-    if isinstance(annotation, type) or get_origin(annotation) in (dict, tuple, list, Literal):
-        return [annotation]
-    return [kind for member in get_args(annotation) for kind in _flat(member)] or [annotation]
 
 
 # --- writing YAML ---

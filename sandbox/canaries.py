@@ -1,8 +1,10 @@
-"""Tries, from inside a sandbox, what must not work there, and writes what happened. Run by `mlagent doctor`.
+"""Tries, from inside a sandbox, what must not work there, and writes what happened. Run by
+`mlagent doctor`.
 
-Every canary is harmless where it succeeds: sockets are created and never used to send, at most a few hundred
-processes and megabytes are asked for, and all of it ends with this process. config.json names the mode: `probe` runs
-the quiet canaries and writes result.json {name: [ok, detail]}; the other modes are meant to be killed.
+Every canary is harmless where it succeeds: sockets are created and never used to send, at most a
+few hundred processes and megabytes are asked for, and all of it ends with this process.
+config.json names the mode: `probe` runs the quiet canaries and writes result.json {name: [ok,
+detail]}; the other modes are meant to be killed.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ def system_calls() -> tuple[bool, str]:
     open_ones = []
     for name, numbers in CALLS.items():
         ctypes.set_errno(0)
-        # Harmless where allowed: a pid that cannot exist, bad pointers, a user namespace of our own.
+        # Harmless where allowed: a pid that cannot exist, bad pointers, a namespace of our own.
         argument = {"unshare": 0x10000000, "ptrace": 16}.get(name, -1)
         result = libc.syscall(numbers[place], argument, 0x3FFFFFFF, 0, 0, 0)
         if result != -1 or ctypes.get_errno() != errno.EPERM:
@@ -92,7 +94,9 @@ def system_calls() -> tuple[bool, str]:
 
 
 def old_calls() -> tuple[bool, str]:
-    """A 32-bit `int 0x80` getpid in a child: the profile must kill it (it would slip under the socket filter)."""
+    """A 32-bit `int 0x80` getpid in a child: the profile must kill it (it would slip under the
+    socket filter).
+    """
     if platform.machine() != "x86_64":
         return True, "not applicable"
     child = os.fork()
@@ -128,7 +132,9 @@ def processes() -> tuple[bool, str]:
 
 
 def fill(folder: Path, megabytes: int) -> tuple[bool, str]:
-    """Write up to `megabytes`, one file each (no single file is too large); must meet ENOSPC before."""
+    """Write up to `megabytes`, one file each (no single file is too large); must meet ENOSPC
+    before.
+    """
     written: list[Path] = []
     try:
         for index in range(megabytes):

@@ -1,7 +1,8 @@
-"""Makes the image's venv lean and safe to score in, then proves that it still imports. Runs while the image is built.
+"""Makes the image's venv lean and safe to score in, then proves that it still imports.
 
-Takes out test folders and scikit-learn's bundled data sets (their labels would let a candidate look up answers).
-Where the base has no libgomp.so.1 (slim images), LightGBM gets the one that scikit-learn bundles.
+Runs while the image is built. Takes out test folders and scikit-learn's bundled data sets (their
+labels would let a candidate look up answers). Where the base has no libgomp.so.1 (slim images),
+LightGBM gets the one that scikit-learn bundles.
 """
 
 from __future__ import annotations

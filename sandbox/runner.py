@@ -1,11 +1,14 @@
-"""Runs one command on a candidate, inside the sandbox: `python3 -u -B -P -s runner.py COMMAND --in DIR --out DIR`.
+"""Runs one command on a candidate, inside the sandbox: `python3 -u -B -P -s runner.py COMMAND
+--in DIR --out DIR`.
 
-Guarantees: `fit` never sees a held-out row's target, `predict` sees features only; a model that `fit` yielded is on
-disk, complete, before `fit` is asked for a better one; predictions leave as float64 `.npy`, converted and not
-repaired. Does not guarantee anything about the candidate's honesty: the referee scores outside, and the isolation is
-the sandbox's. Stands alone: the standard library, numpy, pandas and duckdb; nothing of mlagent.
+Guarantees: `fit` never sees a held-out row's target, `predict` sees features only; a model that
+`fit` yielded is on disk, complete, before `fit` is asked for a better one; predictions leave as
+float64 `.npy`, converted and not repaired. Does not guarantee anything about the candidate's
+honesty: the referee scores outside, and the isolation is the sandbox's. Stands alone: the
+standard library, numpy, pandas and duckdb; nothing of mlagent.
 
-Commands: fit, predict, folds, script, bundle, probe-packages. Exit code 1 with a traceback when the candidate fails.
+Commands: fit, predict, folds, script, bundle, probe-packages. Exit code 1 with a traceback when
+the candidate fails.
 """
 
 from __future__ import annotations
@@ -31,12 +34,16 @@ from pathlib import Path
 from typing import Any
 
 GRACE = 1.5, 10.0
-"""A fold's process is killed at budget * GRACE[0] + GRACE[1] seconds: the candidate may overrun a little."""
+"""A fold's process is killed at budget * GRACE[0] + GRACE[1] seconds: the candidate may overrun a
+little.
+"""
 POLL_S = 0.01
 
 
 def read_table(path: Path) -> Any:
-    """The Parquet file as a DataFrame: float64, int64, bool, str or datetime64; a missing integer makes float64."""
+    """The Parquet file as a DataFrame: float64, int64, bool, str or datetime64; a missing integer
+    makes float64.
+    """
     import duckdb
 
     settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -88,7 +95,9 @@ def save_array(values: Any, path: Path) -> None:
 
 
 def fit_model(solution: Any, train: Any, spec: dict[str, Any], out: Path) -> None:
-    """Call `solution.fit`; leaves model.pkl and fit.json in `out`. Raises ValueError when no model came."""
+    """Call `solution.fit`; leaves model.pkl and fit.json in `out`. Raises ValueError when no
+    model came.
+    """
     started = time.perf_counter()
     models = 0
 
@@ -160,14 +169,18 @@ def command_probe_packages(args: argparse.Namespace) -> None:
 
 
 def die_with_parent() -> None:
-    """Ask the Linux kernel to kill this process when the one that started it ends (PR_SET_PDEATHSIG)."""
+    """Ask the Linux kernel to kill this process when the one that started it ends
+    (PR_SET_PDEATHSIG).
+    """
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def fork(work: Callable[[], None], folder: Path) -> int:
-    """Run `work` in a child process with cwd `folder`; its last traceback line lands in folder/error.txt.
+    """Run `work` in a child process with cwd `folder`; its last traceback line lands in
+    folder/error.txt.
 
-    The child leads its own process group (so that its own children can be killed with it) and dies with us.
+    The child leads its own process group (so that its own children can be killed with it) and
+    dies with us.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
@@ -197,7 +210,9 @@ def fork(work: Callable[[], None], folder: Path) -> int:
 
 
 def ended(pid: int, deadline: float) -> int | None:
-    """Exit code of a child (negative: signal), or None while it runs. Past the deadline it is killed: -9."""
+    """Exit code of a child (negative: signal), or None while it runs. Past the deadline it is
+    killed: -9.
+    """
     done, status = os.waitpid(pid, os.WNOHANG)
     if not done and time.monotonic() > deadline:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -210,7 +225,9 @@ def ended(pid: int, deadline: float) -> int | None:
 
 @dataclass
 class Fold:
-    """One fold on its way: fit in one child, then predict in another that has only features and the model."""
+    """One fold on its way: fit in one child, then predict in another that has only features and
+    the model.
+    """
 
     number: int
     fit: Callable[[Path], None]
@@ -313,9 +330,11 @@ def command_folds(args: argparse.Namespace) -> None:
 
 
 def command_bundle(args: argparse.Namespace) -> None:
-    """jobs.json: a list of {command, in, out, args, wall_s}; `in` and `out` are folders below ours. Class B only.
+    """jobs.json: a list of {command, in, out, args, wall_s}; `in` and `out` are folders below
+    ours. Class B only.
 
-    A job that fails does not stop the next. bundle.json gets one {command, out, exit_code, wall_s} for each.
+    A job that fails does not stop the next. bundle.json gets one {command, out, exit_code,
+    wall_s} for each.
     """
     for name in ("numpy", "pandas", "duckdb"):
         importlib.import_module(name)
@@ -360,7 +379,9 @@ def run(words: list[str]) -> None:
 
 
 def main() -> None:
-    """Leaves by os._exit, so that a thread that the candidate left behind cannot hold the sandbox open."""
+    """Leaves by os._exit, so that a thread that the candidate left behind cannot hold the sandbox
+    open.
+    """
     code = 0
     try:
         if os.environ.get("MLAGENT_DIE_WITH_PARENT") and sys.platform == "linux":

@@ -2,7 +2,7 @@
 
 Not the referee: no sandbox, types guessed by pandas. Use it to compare templates side by side.
 
-    python tools/bench_candidates.py --datasets ../shared/datasets --names option_c,hgb,lgbm --budget 40
+    python tools/bench_candidates.py --datasets FOLDER --names option_c,hgb,lgbm --budget 40
 """
 
 from __future__ import annotations
@@ -199,7 +199,11 @@ def main() -> None:
     if given.child:
         child(root, *given.child, given.budget, given.seed, given.verbose)
         return
-    names = given.only.split(",") if given.only else sorted(p.parent.name for p in root.glob("*/meta.json"))
+    names = (
+        given.only.split(",")
+        if given.only
+        else sorted(p.parent.name for p in root.glob("*/meta.json"))
+    )
     for name in names:
         row = []
         for system in given.names.split(","):

@@ -1,7 +1,9 @@
-"""Writes sandbox/requirements.lock from requirements.in: exact pins with the sha256 of every wheel that may be used.
+"""Writes sandbox/requirements.lock from requirements.in: exact pins with the sha256 of every
+wheel that may be used.
 
-One version for all: Python 3.11 on x86_64 resolves, the other targets must have wheels of the same versions. Wheels are
-downloaded to look at their bytes; the lock names no registry. Usage: python tools/lock_sandbox.py [--wheels DIR]
+One version for all: Python 3.11 on x86_64 resolves, the other targets must have wheels of the
+same versions. Wheels are downloaded to look at their bytes; the lock names no registry. Usage:
+python tools/lock_sandbox.py [--wheels DIR]
 """
 
 from __future__ import annotations

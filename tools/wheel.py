@@ -27,7 +27,18 @@ def main() -> None:
     """Build, install, try; print what was seen."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", name, str(ROOT), cwd=scratch)
+        run(
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "-w",
+            name,
+            str(ROOT),
+            cwd=scratch,
+        )
         (wheel,) = scratch.glob("mlagent-*.whl")
         venv.create(scratch / "venv", with_pip=True)
         python = str(scratch / "venv" / "bin" / "python")
@@ -39,7 +50,9 @@ def main() -> None:
         run(mlagent, "contracts", "validate", cwd=empty)
         run(mlagent, "plan", "churn model", cwd=empty)
         (plan,) = empty.glob("plan.yaml")
-        print(f"{wheel.name}: contracts are in it, and a plan of {plan.stat().st_size} bytes was made")
+        print(
+            f"{wheel.name}: contracts are in it, and a plan of {plan.stat().st_size} bytes was made"
+        )
 
 
 if __name__ == "__main__":

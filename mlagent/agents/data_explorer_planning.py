@@ -39,7 +39,7 @@ def plan(context: PlanningContext) -> AgentPlan:
         "option_b": _standard(context, facts),
         "option_c": _deep(context, facts),
     }
-    selected, rationale = _choose(facts)
+    selected, rationale = _choose(context, facts)
     conditions = some(
         (
             facts.rows > SAMPLE_ROWS[selected],
@@ -235,8 +235,11 @@ def _deep(context: PlanningContext, facts: TableFacts) -> Option:
     )
 
 
-def _choose(facts: TableFacts) -> tuple[OptionName, str]:
-    if len(facts.missing) >= DEEP_COLUMNS and facts.missing[0].value >= 0.2:
+def _choose(context: PlanningContext, facts: TableFacts) -> tuple[OptionName, str]:
+    affordable = _hours(context, "option_c", facts) * 3600 <= (
+        context.explore_share * context.budget_s
+    )
+    if affordable and len(facts.missing) >= DEEP_COLUMNS and facts.missing[0].value >= 0.2:
         return "option_c", (
             f"{len(facts.missing)} columns miss cells, {_worst_name(facts)} {_worst(facts)}: "
             f"whether they miss together decides what a missing cell means."

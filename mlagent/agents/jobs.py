@@ -192,7 +192,7 @@ class Desk:
         if not outcome.ok or found is None:
             raise MlagentError(
                 f"The {agent} did not finish ({name}): {outcome.sentence}",
-                remedy=_last_line(outcome.log),
+                remedy=last_words(outcome.log),
             )
         return read_record(
             model, found.path.read_text(encoding="utf-8"), f"{name}: result.json", format="json"
@@ -226,6 +226,7 @@ def permit(
             )
 
 
-def _last_line(log: str) -> str:
+def last_words(log: str) -> str:
+    """The last line that the code printed, as a sentence; its claim, not ours."""
     lines = [line for line in log.splitlines() if line.strip()]
     return f"Its last words: {lines[-1][:300]}" if lines else ""

@@ -21,7 +21,7 @@ from mlagent.referee.check import check_prediction
 from mlagent.referee.metrics import Truth
 from mlagent.sandbox.collect import BadArray, read_npy
 
-from .jobs import MB, Desk
+from .jobs import MB, Desk, last_words
 
 MODEL_MB = 1024
 START_S = 20.0
@@ -67,6 +67,7 @@ class Fitted:
     sha256: str | None
     outcome: str
     fit_seconds: float
+    wall_s: float = 0.0
     schedule: dict[str, Any] | None = None
 
     @property
@@ -170,14 +171,14 @@ def fit(
     seconds = _number(told.get("fit_seconds")) or outcome.wall_s
     model = outcome.files.get("model.pkl")
     if model is None:
-        why = "time" if outcome.verdict == "time" else outcome.sentence
-        return Fitted(into, None, f"no model: {why}", seconds)
+        why = "time" if outcome.verdict == "time" else _why(outcome)
+        return Fitted(into, None, f"no model: {why}", seconds, outcome.wall_s)
     state = "ok"
     if not outcome.ok:
         state = f"kept the last model that was yielded ({outcome.sentence})"
     desk.journal.append("model.saved", candidate=candidate.name, sha256=model.sha256)
     schedule = _json_object(outcome, "schedule.json") or None
-    return Fitted(into, model.sha256, state, seconds, schedule)
+    return Fitted(into, model.sha256, state, seconds, outcome.wall_s, schedule)
 
 
 def predict(
@@ -207,12 +208,19 @@ def predict(
     file = outcome.files.get("predictions.npy")
     if not outcome.ok or file is None:
         refused = f" ({'; '.join(outcome.refused)})" if outcome.refused else ""
-        return None, f"no score: {outcome.sentence}{refused}", outcome.wall_s
+        return None, f"no score: {_why(outcome)}{refused}", outcome.wall_s
     holder: dict[int, np.ndarray] = {}
     problem = _take(file.path, rows, truth, 0, holder)
     if problem:
         return None, f"no score: {problem}", outcome.wall_s
     return holder[0], "ok", outcome.wall_s
+
+
+def _why(outcome: Outcome) -> str:
+    """The sandbox's sentence and, for code that failed by itself, its last words."""
+    if outcome.verdict != "exit":
+        return outcome.sentence
+    return f"{outcome.sentence} {last_words(outcome.log)}".rstrip()
 
 
 def _take(

@@ -31,8 +31,6 @@ PACKAGES: dict[OptionName, tuple[str, ...]] = {
 }
 FEW_ROWS, FEW_RARE = 300, 25
 """Below these, trees have too little to learn from."""
-FIT_SHARE = 0.5
-"""Of the budget that an estimate may take, so that folds and verdict fit in as well."""
 
 
 def plan(context: PlanningContext) -> AgentPlan:
@@ -187,7 +185,7 @@ def _boosted(context: PlanningContext, facts: TableFacts) -> Option:
                 f"{_widest(facts)} invites memorising.",
             ),
             (
-                _hours(context, "option_b", facts) * 3600 > FIT_SHARE * context.budget_s,
+                _hours(context, "option_b", facts) * 3600 > context.fit_share * context.budget_s,
                 f"The budget of {context.budget_s:.0f} s ends the search early.",
             ),
             otherwise=f"A default search space may not suit {facts.rows:,} rows.",
@@ -239,7 +237,7 @@ def _ensemble(context: PlanningContext, facts: TableFacts) -> Option:
                 f"Weights from {_rare_count(facts)} of the rarest class are themselves uncertain.",
             ),
             (
-                _hours(context, "option_c", facts) * 3600 > FIT_SHARE * context.budget_s,
+                _hours(context, "option_c", facts) * 3600 > context.fit_share * context.budget_s,
                 f"The budget of {context.budget_s:.0f} s may end before every member is fitted.",
             ),
             otherwise=f"The gain over one booster may be too small to tell on {facts.rows:,} rows.",
@@ -253,13 +251,12 @@ def _choose(
     context: PlanningContext, facts: TableFacts, options: dict[OptionName, Option]
 ) -> tuple[OptionName, str]:
     kinds = {constraint.kind for constraint in context.task.constraints}
-    rare = facts.rare.value if facts.rare else facts.rows
     if "interpretable" in kinds:
         return "option_a", f"The constraint asks for {count(facts.features, 'feature')} to be read."
-    if facts.rows < FEW_ROWS or rare < FEW_RARE:
-        few = (
-            f"{_rare_count(facts)} of the rarest class" if rare < FEW_RARE else f"{facts.rows} rows"
-        )
+    if facts.rows < FEW_ROWS or facts.rest < FEW_RARE:
+        few = count(facts.rows, "row")
+        if facts.rest < FEW_RARE:
+            few = f"{count(facts.rest, 'row')} outside the most common class"
         return "option_a", f"{few} are too few for trees to learn more than curves."
     if absent := _absent("option_c", context):
         return (
@@ -269,7 +266,7 @@ def _choose(
     if kinds:
         return "option_b", f"{_constraints(context)} is met by one model rather than by several."
     seconds = options["option_c"].time_estimate_hours * 3600
-    if seconds <= FIT_SHARE * context.budget_s:
+    if seconds <= context.fit_share * context.budget_s:
         return "option_c", (
             f"{_table(facts)}: the ensemble fits into the budget of {context.budget_s:.0f} s, and "
             f"its mean varies least."

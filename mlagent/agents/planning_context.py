@@ -51,6 +51,9 @@ class PlanningContext:
         budget_s: wall clock that `execute` may take.
         history: past runs on this machine, to correct estimates.
         packages: name -> version inside the sandbox; empty when the image is unknown.
+        excluded: columns that the user takes out.
+        explore_share: of the budget, what the explorer may take.
+        fit_share: of the budget, what is left for the fit after exploring, folds and packaging.
     """
 
     task: TaskSpec
@@ -61,6 +64,8 @@ class PlanningContext:
     history: Sequence[PastRun] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
+    explore_share: float = 0.1
+    fit_share: float = 0.5
 
 
 class Named(NamedTuple):
@@ -81,6 +86,7 @@ class TableFacts:
         groups: columns that may tie rows together (repeating ids), with their distinct values.
         dates: datetime columns.
         rare: the class with the fewest rows and its count.
+        rest: rows outside the most common class; all rows without classes.
     """
 
     rows: int
@@ -100,6 +106,7 @@ class TableFacts:
     sampled: int
     classes: int
     rare: Named | None
+    rest: int
     target_missing: int
 
     @property
@@ -151,6 +158,7 @@ def table_facts(context: PlanningContext) -> TableFacts:
         sampled=profile.sampled_rows,
         classes=len(counts),
         rare=Named(counts[0][0], counts[0][1]) if counts else None,
+        rest=sum(n for _, n in counts[:-1]) if counts else profile.rows,
         target_missing=target.missing if target else 0,
     )
 

@@ -27,7 +27,7 @@ def runs(context: typer.Context, as_json: Json = False) -> None:
         return
     from rich.table import Table
 
-    from mlagent.orchestrator.looking import list_runs
+    from mlagent.orchestrator.looking import RunRow, list_runs
 
     rows = list_runs(Path.cwd())
     if as_json:
@@ -36,9 +36,11 @@ def runs(context: typer.Context, as_json: Json = False) -> None:
     if not rows:
         console().print('No runs here. Start with `mlagent plan "..."` and `mlagent execute`.')
         return
-    table = Table("run", "kind", "state", "model", "score", "tier", "seconds", "verdict")
+    table = Table(box=None, pad_edge=False)
+    for heading in RunRow._fields[:-1]:
+        table.add_column(heading, no_wrap=True)
     for row in rows:
-        table.add_row(*[str(value) for value in row])
+        table.add_row(*row[:-1])
     console().print(table)
 
 
@@ -93,7 +95,7 @@ def board(as_json: Json = False) -> None:
     if as_json:
         print_json(found.as_json())
         return
-    table = Table("place", "candidate", found.metric, "run", "outcome")
+    table = Table("place", "candidate", found.metric, "run", "outcome", box=None, pad_edge=False)
     for place, row in enumerate(found.rows, start=1):
         table.add_row(
             str(place) if row.entry.score else "-",

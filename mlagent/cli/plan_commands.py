@@ -96,7 +96,7 @@ def _ask(question: Any) -> str | None:
 
 def show_plan(made: Plan) -> None:
     """The plan as tables: what was inferred, options with trade-offs, the review."""
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
 
     out = console()
@@ -118,25 +118,26 @@ def show_plan(made: Plan) -> None:
         where = f" -> {refused.delegate_to}" if refused.delegate_to else ""
         out.print(f"Not done here: {refused.what}{where}. {refused.why}", style="yellow")
     for role, agent_plan in made.agent_plans.items():
-        table = Table(title=Text(role, style="bold"), title_justify="left", expand=False)
-        for heading in ("option", "approach", "for", "against", "time", "complexity"):
-            table.add_column(heading, overflow="fold")
+        out.print(Text(f"\n{role}", style="bold"))
         for name, option in agent_plan.implementation_options.items():
-            mark = "*" if made.selection.get(role) == name else " "
-            table.add_row(
-                Text(f"{mark} {name}"),
-                Text(option.approach),
-                Text("\n".join(option.pros[:3])),
-                Text("\n".join(option.cons[:3])),
-                Text(hours(option.time_estimate_hours)),
-                Text(option.complexity),
+            chosen = made.selection.get(role) == name
+            out.print(
+                Text.assemble(
+                    "* " if chosen else "  ",
+                    (name, "bold cyan" if chosen else "cyan"),
+                    f"  {option.approach}  ",
+                    (f"[{hours(option.time_estimate_hours)}, {option.complexity}]", "dim"),
+                )
             )
-        out.print(table)
-        out.print(Text(f"  {agent_plan.recommendation.rationale}", style="dim"))
+            for mark, style, lines in (("+", "green", option.pros), ("-", "red", option.cons)):
+                for line in lines[:3]:
+                    out.print(Padding(Text.assemble((mark, style), " ", line), (0, 0, 0, 6)))
+        out.print(Text(f"  why: {agent_plan.recommendation.rationale}", style="dim"))
         for condition in agent_plan.recommendation.conditions:
             out.print(Text(f"  condition: {condition}", style="dim"))
         for question in agent_plan.questions_for_review:
             out.print(Text(f"  question: {question}", style="dim"))
+    out.print()
     review = made.review
     style = {"go": "green", "conditional-go": "yellow", "no-go": "red"}[review.decision]
     out.print(Text(f"Review: {review.decision}. {' '.join(review.reasons)}", style=style))

@@ -40,7 +40,7 @@ def choose_positive(
         if flag.strip().lower() in folded:
             name = folded[flag.strip().lower()]
             how = f"--positive {flag!r}, as the file writes it"
-            return name, Inference(field="positive", value=name, how=how, confidence="flag")
+            return name, Inference(field="positive", value=name, how=how, confidence="given")
         raise BadInput(
             f"--positive {flag!r} is not a class of {target!r}.",
             remedy=f"Its classes are: {', '.join(map(repr, counts))}.",

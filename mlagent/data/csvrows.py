@@ -8,6 +8,7 @@ does).
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,9 +60,9 @@ def transcode(path: Path, encoding: str, into: Path) -> Path:
 
 def reread(
     path: Path, encoding: str, dialect: Dialect, engine: Engine, why: str
-) -> tuple[str, int, list[str]]:
-    """duckdb refused a row. Find out which one; or, when only its line ends are odd, copy it
-    cleanly."""
+) -> tuple[str, int]:
+    """duckdb refused a row. Find out which one; or, when only its line ends or quotes are odd, copy
+    it cleanly."""
     copy = engine.folder / "clean.csv"
     width, rows = len(dialect.names), 0
     old = csv.field_size_limit(1 << 27)
@@ -103,7 +104,7 @@ def reread(
         raise BadInput(
             f"{str(path)!r} cannot be read as CSV: {why}.", remedy=WHAT_IS_READ
         ) from None
-    return relation, counted, ["Line ends are mixed; the file was read row by row."]
+    return relation, counted
 
 
 def _ragged(path: Path, line: int, found: int, width: int) -> NoReturn:
@@ -125,4 +126,5 @@ def engine_error() -> type[Exception]:
 def first_line(problem: Exception) -> str:
     """What duckdb said, without its advice and without our temporary paths."""
     text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    text = re.sub(r"'[^']*mlagent-data-[^']*'", "the file", text)
     return text.split(" in file ")[0].rstrip(".: ")[:200]

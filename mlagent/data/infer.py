@@ -248,7 +248,8 @@ def _choose_kind(
     if not numeric:
         if counts is None or distinct > MOST_CLASSES:
             raise BadInput(
-                f"The target {name!r} has about {distinct} different texts: too many to be classes.",
+                f"The target {name!r} has about {distinct} different texts: "
+                "too many to be classes.",
                 remedy="Choose another column with --target, or group its values first.",
             )
         how = f"{name!r} holds {len(counts)} different texts"
@@ -300,7 +301,8 @@ def _checked_classes(column: ColumnProfile, counts: dict[str, int] | None) -> di
         named = ", ".join(map(repr, single[:5]))
         many = len(single) > 1
         raise BadInput(
-            f"The target {column.name!r} has {'classes' if many else 'a class'} of one row: {named}. "
+            f"The target {column.name!r} has {'classes' if many else 'a class'} of one row: "
+            f"{named}. "
             "A class must be seen in training and in judging.",
             remedy=f"Remove {'those rows' if many else 'that row'}, merge the class with another, "
             "or add rows.",

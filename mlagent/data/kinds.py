@@ -59,13 +59,13 @@ class Kind:
     values: Any = None
 
 
-def kind_of(name: str, cells: pd.Series, *, all_rows: bool) -> Kind:
+def kind_of(name: str, cells: pd.Series, total: int) -> Kind:
     """Type one column.
 
     Args:
         name: the column's name, used for ids and dates only.
         cells: object Series of str or None.
-        all_rows: the sample is the whole table (so that "unique" means unique).
+        total: rows of the whole table, of which `cells` may be a sample in file order.
     """
     import numpy as np
 
@@ -100,7 +100,7 @@ def kind_of(name: str, cells: pd.Series, *, all_rows: bool) -> Kind:
         shown = "one value" if len(constant) > 20 else f"the value {constant!r}"
         share = "every row" if not found.missing else "every row that is not missing"
         return replace(found, role="constant", why=f"{share} has {shown}")
-    return _as_id(name, cells, texts, found, rows, all_rows)
+    return _as_id(name, cells, texts, found, total)
 
 
 def _country_codes(texts: set[str]) -> bool:
@@ -262,11 +262,10 @@ def _as_text_or_category(texts: dict[str, int], base: Kind) -> Kind:
     return replace(base, why=f"{distinct} distinct values in {filled} cells of the sample")
 
 
-def _as_id(
-    name: str, cells: pd.Series, texts: dict[str, int], found: Kind, rows: int, all_rows: bool
-) -> Kind:
+def _as_id(name: str, cells: pd.Series, texts: dict[str, int], found: Kind, total: int) -> Kind:
     import numpy as np
 
+    rows = len(cells)
     filled = sum(texts.values())
     tokens = name_tokens(name)
     unnamed = bool(UNNAMED.match(name.strip())) or not tokens
@@ -276,14 +275,12 @@ def _as_id(
     if found.role == "number" and found.dtype == "int64":
         values = found.values
         steps = np.diff(values)
-        one = bool(steps.size) and bool(np.all(steps == steps[0])) and abs(steps[0]) == 1
-        rising = bool(steps.size) and bool(np.all(steps > 0))
-        if (
-            unique
-            and rows >= 3
-            and (one or (rising and not all_rows and unnamed))
-            and (rows >= 20 or named)
-        ):
+        if rows == total:
+            counting = steps.size >= 2 and bool(np.all(steps == steps[0])) and abs(steps[0]) == 1
+        else:  # a sample in file order: rising, and as wide as the table is long
+            width = float(values[-1] - values[0])
+            counting = bool(np.all(steps > 0)) and 0.98 * total <= width < total
+        if unique and counting and (rows >= 20 or named):
             return replace(found, role="id", why="it counts the rows: one more in each row")
         if near and named and rows >= 3:
             why = f"{len(texts)} distinct whole numbers in {filled} cells, and its name says id"

@@ -70,7 +70,7 @@ def profile_table(
     wanted = table.ref.rows if table.ref.rows <= EXACT_ROWS else PROBED_ROWS
     frame = table.sample(wanted, seed)
     complete = len(frame) == table.ref.rows
-    kinds = {name: kind_of(name, frame[name], all_rows=complete) for name in table.names}
+    kinds = {name: kind_of(name, frame[name], table.ref.rows) for name in table.names}
     for name in ids:
         kinds[name] = _as_given_id(kinds[name])
     columns: list[ColumnProfile] = []

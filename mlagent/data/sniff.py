@@ -19,6 +19,7 @@ from typing import NamedTuple
 from mlagent.contracts.errors import BadInput
 
 HEAD_BYTES = 1 << 20
+HEAD_ROWS = 1000
 CHUNK = 1 << 20
 DELIMITERS = ("\t", ";", "|", ",")
 NAMES_OF_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -43,7 +44,7 @@ class Scan(NamedTuple):
     size: int
     utf8: bool
     nul: bool
-    quotes: bool
+    quotes: int
     head: bytes
 
 
@@ -63,7 +64,7 @@ def scan(path: Path) -> Scan:
     """Stream the file once: sha256, size, whether it is utf-8, holds NUL bytes, quotes."""
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
-    utf8, nul, quotes, size, head = True, False, False, 0, b""
+    utf8, nul, quotes, size, head = True, False, 0, 0, b""
     with path.open("rb") as file:
         while block := file.read(CHUNK):
             if not head:
@@ -71,7 +72,7 @@ def scan(path: Path) -> Scan:
             digest.update(block)
             size += len(block)
             nul = nul or b"\0" in block
-            quotes = quotes or b'"' in block
+            quotes += block.count(b'"')
             if utf8:
                 try:
                     decoder.decode(block)
@@ -137,7 +138,7 @@ def _head_rows(
         for row in reader:
             if row:
                 rows.append(row)
-            if len(rows) > 3000:
+            if len(rows) > HEAD_ROWS:
                 return rows
     except csv.Error:
         # the last row of a cut head may end inside a quote; anything earlier is a broken quote
@@ -173,6 +174,10 @@ def dialect_of(text: str, path: Path, *, whole: bool) -> Dialect:
     if found:
         # strict quoting is tried first: at equal agreement and width it wins over "no quotes"
         best = max(found, key=lambda one: (one[0], one[1], one[2], one[4] is not None))
+        if best[4] is None and any(_wrapped(cell) for row in best[5] for cell in row):
+            # some cells are quoted, so a stray quote is a defect: the strict reader names its line
+            rows = [[cell.strip('"') for cell in row] for row in best[5]]
+            return _with_header(best[3], '"', rows)
         return _with_header(best[3], best[4], best[5])
     for quote in ('"', None):
         single = _head_rows(text, None, quote, whole)
@@ -182,6 +187,10 @@ def dialect_of(text: str, path: Path, *, whole: bool) -> Dialect:
         raise BadInput(f"{str(path)!r} holds no rows.", remedy=WHAT_IS_READ)
     _refuse_short_header(text, path, whole)
     return _with_header(None, quote, single)
+
+
+def _wrapped(cell: str) -> bool:
+    return len(cell) >= 2 and cell[0] == '"' == cell[-1]
 
 
 def _refuse_short_header(text: str, path: Path, whole: bool) -> None:
@@ -252,7 +261,7 @@ def _number(text: str) -> float | None:
 def _is_data(first: list[str], body: list[list[str]]) -> bool:
     """True when line 1 is a row like the others. Years as column names are names: they step
     evenly."""
-    body = [row for row in body if len(row) == len(first)]
+    body = [row for row in body[:200] if len(row) == len(first)]
     if len(body) < 3:
         return False
     columns = list(zip(*body, strict=True))

@@ -28,7 +28,7 @@ from .words import (
     stem,
 )
 
-ENOUGH = 0.60
+ENOUGH = 0.70
 MARGIN = 0.18
 _TOKEN = re.compile(r"[A-Za-z]+|[<>]=?|\d[\d,.]*[kKmM]?")
 _SUBJECT = re.compile(
@@ -37,6 +37,21 @@ _SUBJECT = re.compile(
     re.IGNORECASE,
 )
 """'what a passenger pays': the passenger is who it is about, not what is predicted."""
+CALENDAR = frozenset(
+    {
+        "year",
+        "month",
+        "week",
+        "day",
+        "weekday",
+        "hour",
+        "minute",
+        "date",
+        "time",
+        "season",
+        "quarter",
+    }
+)
 EMPTY_NAME_WORDS = frozenset(
     {"is", "has", "the", "of", "flag", "ind", "indicator", "total", "next"}
 )
@@ -152,13 +167,15 @@ def _score(
         reasons.append(f"{value!r} (one of its values)")
     name = column.name.strip().lower()
     if name in CONVENTIONAL:
-        score += 0.5
+        score += 0.72
         reasons.append("the conventional name")
     if column.name == last:
         score += 0.12
         if reasons:
             reasons.append("the last column")
     score -= _mismatch(column, sentence)
+    if not verbatim and {SHORT.get(token, token) for token in core} <= CALENDAR:
+        score -= 0.3
     if column.name in families:
         score -= 0.3
     return Weighed(column.name, round(score, 4), ", ".join(dict.fromkeys(reasons)), verbatim)

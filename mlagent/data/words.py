@@ -112,8 +112,8 @@ CONVENTIONAL = frozenset(
     {"target", "label", "labels", "class", "y", "outcome", "response", "output"}
 )
 BINARY_WORDS = re.compile(
-    r"\b(whether|if|which \w+(?: \w+)? (?:will|is|are|might|may|would|do|does)|who|churn|fraud|spam|"
-    r"default|survive[sd]?|yes or no|likely to|at risk|binary|detect)\b",
+    r"\b(whether|if|which \w+(?: \w+)? (?:will|is|are|might|may|would|do|does)|who|churn|fraud|"
+    r"spam|default|survive[sd]?|yes or no|likely to|at risk|binary|detect)\b",
     re.IGNORECASE,
 )
 NUMBER_WORDS = re.compile(

@@ -7,13 +7,14 @@ verdict's reserve.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mlagent.data.frames import write_frame
 from mlagent.referee.dummy import dummy_prediction
-from mlagent.referee.importance import permuted_copies
+from mlagent.referee.importance import REPEATS, permuted_copies
 from mlagent.referee.threshold import best_threshold
 from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
@@ -37,7 +38,8 @@ from .saved import write_predictions
 from .state import Bench, State
 
 LINEAR_BUDGET_S = 10.0
-PROBE_ROWS = 1_000
+PROBE_STACK = 24_000
+"""Rows that the first fold's model predicts for permutation importance, all copies together."""
 PROBE_COLUMNS = 40
 
 
@@ -93,8 +95,10 @@ def score_candidates(bench: Bench, state: State) -> None:
     state.linear = author(bench, state, "linear", LINEAR_BUDGET_S)
     begun = bench.clock()
     bench.desk.progress.update(candidate="linear", folds=folds)
-    _score(bench, state, state.linear, truth, min(LINEAR_BUDGET_S, budget * 0.1))
-    state.fitted["linear"] = fit_linear(bench, state)
+    with ThreadPoolExecutor(1) as pool:
+        fitting = pool.submit(fit_linear, bench, state)
+        _score(bench, state, state.linear, truth, min(LINEAR_BUDGET_S, budget * 0.1))
+        state.fitted["linear"] = fitting.result()
     spent = bench.clock() - begun
 
     share = max(0.0, budget * bench.policies.execution.budget_shares.folds - spent * 0.5 - 2.0)
@@ -143,7 +147,8 @@ def _probe(bench: Bench, state: State) -> tuple[Path | None, int]:
     columns = [name for name in state.features if name not in (state.task.group,)][:PROBE_COLUMNS]
     if not columns or not len(held):
         return None, 0
-    stacked, index = permuted_copies(frame, columns, state.request.seed, PROBE_ROWS)
+    most = max(60, min(1_000, PROBE_STACK // (1 + REPEATS * len(columns))))
+    stacked, index = permuted_copies(frame, columns, state.request.seed, most)
     path = bench.desk.scratch / "probe.parquet"
     write_frame(stacked, path)
     state.facts["probe"] = index
@@ -343,20 +348,28 @@ def choose_winner(bench: Bench, state: State) -> None:
     bench.desk.progress.say(choice.why or f"On the dev folds {choice.name} is chosen.")
 
 
+def start_seconds(state: State) -> float:
+    """What a fit costs beside itself here: container, imports, reading; measured on linear."""
+    linear = state.fitted["linear"]
+    return min(15.0, max(0.5, linear.wall_s - linear.fit_seconds))
+
+
 def reserve(state: State) -> float:
     """Seconds kept for verdict, package and report."""
     result = state.scored.get(state.winner)
     held = max(1, int((state.folds == 2).sum()))
     per_row = (result.predict_seconds if result else 0.0) / held
     rows = len(state.judged) or 1_000
-    return 7.0 + min(20.0, 3 * per_row * rows) + min(10.0, len(state.judged) / 20_000)
+    jobs = 2 * start_seconds(state)
+    return 3.0 + jobs + min(20.0, 2 * per_row * rows) + min(10.0, len(state.judged) / 20_000)
 
 
 def fit_winner(bench: Bench, state: State) -> None:
     """Fit the winner on all dev rows with what the budget leaves."""
     assert state.dev_file is not None
     if state.winner != "linear":
-        seconds = left(bench, state) - reserve(state)
+        start = start_seconds(state)
+        seconds = left(bench, state) - reserve(state) - start
         if state.request.refit:
             seconds *= 0.5
         seconds = max(1.0, seconds)
@@ -369,7 +382,7 @@ def fit_winner(bench: Bench, state: State) -> None:
             train=state.dev_file,
             budget_s=seconds,
             into=bench.desk.folder("out/model"),
-            grace_s=max(2.0, state.request.budget_s * 0.04),
+            grace_s=start + 2.0 + state.request.budget_s * 0.04,
         )
         state.fitted[state.winner] = fitted
         if not fitted.ok:

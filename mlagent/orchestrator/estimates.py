@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mlagent.agents.planning_context import PastRun
+from mlagent.agents.planning_context import PastRun, PlanningContext, table_facts
 from mlagent.agents.planning_estimates import COSTS, Cost, correction, estimate_hours
 from mlagent.contracts.base import Finite, Record, Role
 from mlagent.contracts.errors import BadInput
@@ -110,6 +110,9 @@ def _past_run(folder: Path) -> list[PastRun]:
             phase = event["facts"]["phase"]
             spent[phase] = spent.get(phase, 0.0) + sign * float(event["elapsed_s"])
     rows, columns = plan.data.rows, len(plan.data.columns)
+    if plan.profile is not None:
+        place = PlanningContext(plan.task, plan.profile, plan.data, plan.machine)
+        columns = table_facts(place).features
     found = []
     for role, option in plan.selection.items():
         actual = sum(spent.get(phase, 0.0) for phase in PHASES[role])

@@ -7,11 +7,12 @@ than once in a run: a resumed run that was cut after the opening counts one open
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from mlagent.agents.ml_engineer import CandidateFolder, predict
+from mlagent.agents.ml_engineer import predict
 from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.evaluation import Importance
 from mlagent.referee.dummy import dummy_prediction
@@ -55,16 +56,13 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
     rows = len(state.judged)
     truth = table.truth(state.judged)
     folder, fitted = shipped(state)
-    predictions: dict[str, np.ndarray] = {}
-    seconds = 0.0
-    for name, candidate, model in (
-        ("model", folder, fitted.folder),
-        ("linear", state.linear, state.fitted["linear"].folder),
-    ):
-        if name == "linear" and state.winner == "linear":
-            predictions["linear"] = predictions["model"]
-            continue
-        assert isinstance(candidate, CandidateFolder)
+    wanted = {"model": (folder, fitted.folder)}
+    if state.winner != "linear":
+        assert state.linear is not None
+        wanted["linear"] = (state.linear, state.fitted["linear"].folder)
+
+    def ask(role: str) -> tuple[np.ndarray, float]:
+        candidate, model = wanted[role]
         array, outcome, took = predict(
             bench.desk,
             candidate,
@@ -72,20 +70,25 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
             features=shuffled.path,
             rows=rows,
             truth=truth,
-            into=bench.desk.folder(f"out/vault-{name}"),
+            into=bench.desk.folder(f"out/vault-{role}"),
             name=f"vault {candidate.name}",
         )
         if array is None:
             raise MlagentError(f"{candidate.name} did not predict the vault: {outcome}.")
-        if name == "model":
-            seconds = took
-            state.facts["verify"] = {
-                "features": shuffled.path,
-                "rows": rows,
-                "truth": truth,
-                "bytes": array.tobytes(),
-            }
-        predictions[name] = shuffled.restore(array)
+        return array, took
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = {role: pool.submit(ask, role) for role in wanted}
+        answers = {role: future.result() for role, future in asked.items()}
+    array, seconds = answers["model"]
+    state.facts["verify"] = {
+        "features": shuffled.path,
+        "rows": rows,
+        "truth": truth,
+        "bytes": array.tobytes(),
+    }
+    predictions = {role: shuffled.restore(answer) for role, (answer, _) in answers.items()}
+    predictions.setdefault("linear", predictions["model"])
     seal = bench.project.count_opening(state.seal)
     state.seal = seal
     bench.run.write("seal.json", seal)

@@ -113,7 +113,13 @@ def read_board_file(run: RunFolder) -> list[CandidateScore]:
 def read_board(folder: Path) -> Board:
     """The board of the latest run's seal. Raises BadInput when there is no run."""
     project = Project(folder)
-    latest = project.runs.find(None)
+    judged = [run for run in project.runs.all() if (run.path / "board.json").exists()]
+    if not judged:
+        raise BadInput(
+            f"No candidate was scored in {str(folder)!r} yet.",
+            remedy='Start with `mlagent plan "..."` and `mlagent execute`, or `mlagent try FOLDER`.',
+        )
+    latest = judged[-1]
     seal = latest.read("seal.json", Seal)
     task = latest.read("task.json", TaskSpec)
     rows = scored_on(project, seal.id)

@@ -97,7 +97,16 @@ def make_plan(
         raise BadInput(refusal_sentence(routing), remedy="Ask for a prediction on one table.")
     budget = Budget(seconds=budget_s, max_usd=max_usd)
     context = PlanningContext(
-        task, profile, data, machine, budget_s, history, packages, frozenset(exclude)
+        task,
+        profile,
+        data,
+        machine,
+        budget_s,
+        history,
+        packages,
+        frozenset(exclude),
+        policies.execution.budget_shares.explore,
+        policies.execution.budget_shares.fit,
     )
     agent_plans: dict[Role, AgentPlan] = {}
     for routed in routing.agents:

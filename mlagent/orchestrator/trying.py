@@ -245,7 +245,7 @@ def _folds(bench: Bench, state: State, candidate: CandidateFolder, each: float) 
             train=train,
             budget_s=each,
             into=desk.folder(f"out/try-{index}"),
-            grace_s=5.0,
+            grace_s=8.0,
         )
         result.fit_seconds += fitted.fit_seconds
         where = f"fold {index + 1} of {len(state.folds)}"

@@ -19,7 +19,7 @@ from mlagent.contracts.evaluation import SliceScore
 
 from .intervals import DRAWS_SECONDARY, difference_of, interval, paired_draws
 from .metrics import point, sign
-from .truth import Codes, Floats, Truth, Undefined, Weights
+from .truth import Codes, Floats, Truth, Undefined, Weights, is_missing
 from .weighted import WeightedMetric, prepare
 
 SHOWN_FROM = 10
@@ -179,8 +179,7 @@ def _slices(columns: Mapping[str, npt.NDArray[Any]]) -> list[_Slice]:
 
 
 def _text(value: Any) -> str:
-    missing = value is None or value != value or value == ""
-    return "(missing)" if missing else str(value)
+    return "(missing)" if is_missing(value) else str(value)
 
 
 def _quartiles(name: str, text: npt.NDArray[Any]) -> list[_Slice]:

@@ -96,6 +96,11 @@ def encode_target(y_text: Iterable[object], classes: tuple[str, ...]) -> Codes:
     return np.asarray(codes, dtype=np.int64)
 
 
+def is_missing(value: object) -> bool:
+    """True for the ways in which numpy and pandas write an empty cell: None, NaN, NaT, NA, ''."""
+    return value is None or str(value) in ("", "nan", "NaT", "<NA>")
+
+
 def why_undefined(title: str, truth: Truth) -> str:
     """One sentence: why a metric that came out undefined has no value on these rows."""
     if truth.n == 0:

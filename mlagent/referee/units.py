@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mlagent.contracts.base import TaskKind
 
-from .truth import Codes
+from .truth import Codes, is_missing
 
 DISTINCT_AT_LEAST = 0.5
 LARGEST_KEY = 0.01
@@ -91,8 +91,7 @@ def group_codes(groups: npt.NDArray[Any]) -> Codes:
         names: dict[Any, int] = {}
         codes = np.empty(len(groups), dtype=np.int64)
         for i, label in enumerate(groups):
-            missing = label is None or label != label
-            codes[i] = -1 if missing else names.setdefault(label, len(names))
+            codes[i] = -1 if is_missing(label) else names.setdefault(label, len(names))
     elif groups.dtype.kind == "f":
         codes = np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int64)
         codes[np.isnan(groups)] = -1

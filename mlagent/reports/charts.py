@@ -71,7 +71,11 @@ def label(text: str) -> str:
 
 
 def draw(
-    name: str, title: str, paint: Callable[[Figure], None], size: tuple[float, float]
+    name: str,
+    title: str,
+    paint: Callable[[Figure], None],
+    size: tuple[float, float],
+    left: float = 0.72,
 ) -> Markup:
     """One figure as an <svg> element that scales with the page.
 
@@ -80,6 +84,8 @@ def draw(
         title: what a screen reader says.
         paint: draws into the empty figure.
         size: inches.
+        left: inches for the labels of the vertical axis; fixed margins, because a layout engine
+            takes longer than all drawing.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -87,12 +93,19 @@ def draw(
 
     with warnings.catch_warnings(), matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         warnings.simplefilter("ignore")  # a label in a script that the font lacks
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size)
         FigureCanvasSVG(figure)
+        width, height = size
+        figure.subplots_adjust(left / width, 0.5 / height, 1 - 0.18 / width, 1 - 0.12 / height)
         paint(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True)
     return Markup(_inline(buffer.getvalue(), name, title))
+
+
+def _room(names: Sequence[str]) -> float:
+    """Inches that these labels take at 10 points."""
+    return 0.3 + 0.08 * max((len(label(name)) for name in names), default=0)
 
 
 def _inline(svg: str, name: str, title: str) -> str:
@@ -148,7 +161,13 @@ def scores_chart(rows: Sequence[tuple[str, Score]], metric: str, title: str) -> 
         axes.spines["left"].set_visible(False)
         _plain(axes, title, "")
 
-    return draw("scores", f"{title} with 95 % intervals", paint, (7.2, 0.62 * len(rows) + 0.75))
+    return draw(
+        "scores",
+        f"{title} with 95 % intervals",
+        paint,
+        (7.2, 0.62 * len(rows) + 0.75),
+        _room([name for name, _ in rows]),
+    )
 
 
 def roc_chart(curves: Curves) -> Markup:
@@ -253,8 +272,9 @@ def importance_chart(importance: Sequence[Importance], metric: str) -> Markup:
         axes.xaxis.set_major_formatter(_tick)
         _plain(axes, f"loss of {metric} when the column is shuffled", "")
 
-    height = 0.3 * len(importance) + 0.8
-    return draw("importance", "Permutation importance", paint, (7.2, height))
+    size = (7.2, 0.3 * len(importance) + 0.8)
+    room = _room([item.column for item in importance])
+    return draw("importance", "Permutation importance", paint, size, room)
 
 
 def association_chart(rows: Sequence[tuple[str, float, bool]]) -> Markup:
@@ -274,7 +294,9 @@ def association_chart(rows: Sequence[tuple[str, float, bool]]) -> Markup:
         axes.spines["left"].set_visible(False)
         _plain(axes, "effect size, 0 to 1 (filled: q < 0.05)", "")
 
-    return draw("associations", "Associations with the target", paint, (7.2, 0.3 * len(rows) + 0.8))
+    size = (7.2, 0.3 * len(rows) + 0.8)
+    room = _room([name for name, _, _ in rows])
+    return draw("associations", "Associations with the target", paint, size, room)
 
 
 def _tick(value: float, _position: float = 0) -> str:

@@ -55,7 +55,8 @@ def report_values(data: ReportData) -> dict[str, object]:
         "metric": title,
         "better": "higher" if evaluation.direction == "maximize" else "lower",
         "badges": badges(evaluation),
-        "verdict": evaluation.verdict,
+        "verdict": headline(evaluation.verdict),
+        "verdict_rest": evaluation.verdict.removeprefix(headline(evaluation.verdict)).strip(),
         "hero": hero(evaluation),
         "judged_on": JUDGED[evaluation.judged_on],
         "scores_chart": scores_chart(evaluation, title),
@@ -120,6 +121,12 @@ def badges(evaluation: Evaluation) -> list[dict[str, str]]:
     return [{"text": text, "tone": colour} for text, colour in found]
 
 
+def headline(verdict: str) -> str:
+    """The first sentence of the verdict, with its full stop."""
+    end = verdict.find(". ")
+    return verdict if end < 0 else verdict[: end + 1]
+
+
 def hero(evaluation: Evaluation) -> dict[str, str]:
     """The score in large, with its interval and both differences."""
     metric = evaluation.metric
@@ -128,9 +135,13 @@ def hero(evaluation: Evaluation) -> dict[str, str]:
         "interval": interval(evaluation.model, metric),
         "rows": count(evaluation.model.n),
         "model": evaluation.model_name,
-        "linear": difference(evaluation.difference_to_linear, metric),
-        "linear_verdict": evaluation.difference_to_linear.verdict,
-        "dummy": difference(evaluation.difference_to_dummy, metric),
+        "linear": ""
+        if evaluation.model_name == "linear"
+        else f"{difference(evaluation.difference_to_linear, metric)}, positive is better",
+        "linear_verdict": "it is the linear model"
+        if evaluation.model_name == "linear"
+        else evaluation.difference_to_linear.verdict,
+        "dummy": f"{difference(evaluation.difference_to_dummy, metric)}, positive is better",
         "dummy_verdict": evaluation.difference_to_dummy.verdict,
     }
 
@@ -138,12 +149,14 @@ def hero(evaluation: Evaluation) -> dict[str, str]:
 def scores_chart(evaluation: Evaluation, title: str) -> Markup:
     """The model beside the linear and the dummy baseline."""
     rows = [(f"model: {evaluation.model_name}", evaluation.model)]
-    rows += [(n, evaluation.baselines[n]) for n in ("linear", "dummy") if n in evaluation.baselines]
+    for name in ("linear", "dummy"):
+        if name in evaluation.baselines and name != evaluation.model_name:
+            rows.append((name, evaluation.baselines[name]))
     return charts.scores_chart(rows, evaluation.metric, title)
 
 
 def metric_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """Secondary metrics."""
+    """Secondary metrics; the one that ruled the choice stands above them."""
     return [
         {
             "name": METRICS[name].title if name in METRICS else name,
@@ -154,6 +167,7 @@ def metric_rows(evaluation: Evaluation) -> list[dict[str, str]]:
             else "lower",
         }
         for name, score in evaluation.metrics.items()
+        if name != evaluation.metric
     ]
 
 

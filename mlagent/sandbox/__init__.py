@@ -1,1 +1,3 @@
-"""Runs candidate code where it can do no harm. `choose.py` picks the tier; importing this imports nothing."""
+"""Runs candidate code where it can do no harm. `choose.py` picks the tier; importing this imports
+nothing.
+"""

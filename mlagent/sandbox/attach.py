@@ -1,6 +1,8 @@
-"""The attached output stream of a container: raw frames in, bytes out, closed before anything is killed.
+"""The attached output stream of a container: raw frames in, bytes out, closed before anything is
+killed.
 
-Closing first matters: an engine whose client stopped reading hangs on kill and remove (moby issue 41827).
+Closing first matters: an engine whose client stopped reading hangs on kill and remove (moby issue
+41827).
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _STDERR = 2
 
 
 class Attached:
-    """Both streams of one container. Open it before the container starts, or early output is lost."""
+    """Both streams of one container. Open it before the container starts, or early output is
+    lost.
+    """
 
     def __init__(self, client: DockerClient, container: str) -> None:
         params = {"stdout": 1, "stderr": 1, "stream": 1, "logs": 0, "stdin": 0}
@@ -30,7 +34,7 @@ class Attached:
         self._left, self._kind = 0, 0
 
     def read(self, drain: Drain, timeout_s: float) -> bool:
-        """Feed what has come within `timeout_s`. False once the stream has ended. Raises OSError."""
+        """Feed what has come within `timeout_s`. False: the stream has ended. Raises OSError."""
         ready, _, _ = select.select([self._socket], [], [], timeout_s)
         if not ready:
             return True

@@ -1,7 +1,9 @@
-"""Which tier runs the code: the strongest that is here, never a weaker one than the code's class needs.
+"""Which tier runs the code: the strongest that is here, never a weaker one than the code's class
+needs.
 
-Never downgrades silently: where class B code falls back to a plain process, `Choice.reason` says why, for the first
-line of the output. Tiers between (T1, T2) would be asked here, after Docker and before the process.
+Never downgrades silently: where class B code falls back to a plain process, `Choice.reason` says
+why, for the first line of the output. Tiers between (T1, T2) would be asked here, after Docker
+and before the process.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """Takes files out of a sandbox: hostile data, from the engine's tar stream or from a folder.
 
-Guarantees: only regular files with an allowed name arrive, inside `into`, under their own name, each within its byte
-cap and all within the total; links, devices, FIFOs and sockets never do; nothing is ever written elsewhere; modes, owners
-and times of the sandbox are ignored. Never `extractall`: even `filter="data"` escaped on Python 3.11.7
-(CVE-2025-4517). Says nothing about what is inside a file.
+Guarantees: only regular files with an allowed name arrive, inside `into`, under their own name,
+each within its byte cap and all within the total; links, devices, FIFOs and sockets never do;
+nothing is ever written elsewhere; modes, owners and times of the sandbox are ignored. Never
+`extractall`: even `filter="data"` escaped on Python 3.11.7 (CVE-2025-4517). Says nothing about
+what is inside a file.
 
-A pattern is a file name with `*` and `?`, or one literal folder before it: `model.pkl`, `oof_*.npy`, `linear/fit.json`.
+A pattern is a file name with `*` and `?`, or one literal folder before it: `model.pkl`,
+`oof_*.npy`, `linear/fit.json`.
 """
 
 from __future__ import annotations
@@ -37,12 +39,16 @@ _REFUSALS_SHOWN = 20
 
 
 class BadArray(ValueError):
-    """A prediction file that is not the array that was asked for. The text is a sentence for people."""
+    """A prediction file that is not the array that was asked for. The text is a sentence for
+    people.
+    """
 
 
 @dataclass
 class Collection:
-    """What came out. `overflow`: the total cap was reached, so that later files were not looked at."""
+    """What came out. `overflow`: the total cap was reached, so that later files were not looked
+    at.
+    """
 
     files: dict[str, Collected] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -97,7 +103,9 @@ class _Stream:
         self._chunks, self._left, self._rest = iter(chunks), budget, b""
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """`size` bytes in pieces. Raises _Overflow past the budget, SandboxBroken when the stream ends."""
+        """`size` bytes in pieces. Raises _Overflow past the budget, SandboxBroken when the stream
+        ends.
+        """
         while size:
             if not self._rest:
                 self._rest = next(self._chunks, b"")
@@ -162,7 +170,8 @@ def collect_tar(
         allowed: name pattern -> largest size in bytes.
         into: existing folder on the host.
         root: first path component of the members that count ('out' for get_archive('/out')).
-        total_bytes: of the whole stream, headers and refused files included (sparse files count in full).
+        total_bytes: of the whole stream, headers and refused files included (sparse files count
+            in full).
         entries: members that are looked at.
 
     Raises:
@@ -232,10 +241,11 @@ def _digits(text: str | None) -> bool:
 def collect_folder(
     folder: Path, allowed: Mapping[str, int], into: Path, *, total_bytes: int, entries: int = 10_000
 ) -> Collection:
-    """Copy allowed files out of a folder that hostile code could write. Same rules as `collect_tar`.
+    """Copy allowed files out of a folder that hostile code could write. Same rules as
+    `collect_tar`.
 
-    Opens with O_NOFOLLOW (no symlink to the host's files) and O_NONBLOCK (a FIFO cannot hang us), takes only
-    regular files with one link.
+    Opens with O_NOFOLLOW (no symlink to the host's files) and O_NONBLOCK (a FIFO cannot hang us),
+    takes only regular files with one link.
     """
     result = Collection()
     left = total_bytes
@@ -305,9 +315,9 @@ def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
 def read_npy(path: Path, rows: int, columns: int = 1, *, finite: bool = True) -> numpy.ndarray:
     """The float64 array in `path`, of shape (rows,) when `columns` is 1, else (rows, columns).
 
-    The header is parsed and the file's size compared with rows * columns * 8 before any data is read; pickle is
-    never allowed. Raises BadArray with a sentence for a wrong type, shape or size, and (with `finite`) for NaN or
-    infinity.
+    The header is parsed and the file's size compared with rows * columns * 8 before any data is
+    read; pickle is never allowed. Raises BadArray with a sentence for a wrong type, shape or
+    size, and (with `finite`) for NaN or infinity.
     """
     import numpy
     from numpy.lib import format as npy

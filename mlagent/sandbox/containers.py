@@ -1,8 +1,9 @@
 """The flags of a T3 container, in one place. Pure: nothing here talks to an engine.
 
-Guarantees, with `DockerSandbox`: no network, no capability, read-only root, not root, own seccomp profile, memory
-without swap, limited cpus, processes, scratch space, files and file sizes; nothing of the host's environment. None of
-these can be overridden by content or settings. `flags_hash` names them, so that canaries run again when they change.
+Guarantees, with `DockerSandbox`: no network, no capability, read-only root, not root, own seccomp
+profile, memory without swap, limited cpus, processes, scratch space, files and file sizes;
+nothing of the host's environment. None of these can be overridden by content or settings.
+`flags_hash` names them, so that canaries run again when they change.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def hardening(memory_mb: int, pids: int, cpus: float, file_bytes: int) -> dict[s
 
 
 class Flags:
-    """What the engine is asked for. A subclass may only be a test that shows what a missing guard lets through."""
+    """What the engine is asked for. A subclass may only be a test that shows what a missing guard
+    lets through.
+    """
 
     def runner(
         self, job: Job, image: str, inputs: Path, volume: str, labels: dict[str, str]
@@ -90,7 +93,9 @@ class Flags:
         }
 
     def holder(self, image: str, volume: str, labels: dict[str, str]) -> dict[str, Any]:
-        """Arguments of `containers.create` for the container that keeps the outputs; no code of the job is in it."""
+        """Arguments of `containers.create` for the container that keeps the outputs; no code of
+        the job is in it.
+        """
         return hardening(HOLDER_MB, 8, 0.5, 1 << 20) | {
             "image": image,
             "command": ["sleep", "86400"],

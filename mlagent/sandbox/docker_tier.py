@@ -1,9 +1,10 @@
 """T3: one fresh, sealed container for each job, for code of any class.
 
-Life cycle: volume, holder, create, attach, start, drain; at the deadline close the stream first, then kill; wait,
-inspect, remove the runner, read the outputs from the holder, remove holder and volume. Guarantees: whatever happens in
-between, nothing of ours stays in the engine (and what a SIGKILL leaves is swept by the next start); only a container
-that the engine calls "exited" has a verdict, all else is SandboxBroken. Does not protect against a hole in the kernel.
+Life cycle: volume, holder, create, attach, start, drain; at the deadline close the stream first,
+then kill; wait, inspect, remove the runner, read the outputs from the holder, remove holder and
+volume. Guarantees: whatever happens in between, nothing of ours stays in the engine (and what a
+SIGKILL leaves is swept by the next start); only a container that the engine calls "exited" has a
+verdict, all else is SandboxBroken. Does not protect against a hole in the kernel.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlagent.content import Content
 from mlagent.contracts.errors import SandboxBroken
-from mlagent.contracts.ports import CodeClass, Job, Limits, OnLine, Outcome, Tier
+from mlagent.contracts.ports import Job, Limits, OnLine, Outcome, Tier
 
 from .attach import Attached
 from .collect import Collection, collect_tar
@@ -28,7 +29,7 @@ from .drain import Drain
 from .engine import API_TIMEOUT_S, engine_errors, engine_line, refuse_weak_engine
 from .orphans import Owner, sweep
 from .staging import run_folder, stage
-from .verdicts import GRACE_S, End, Killed, judge
+from .verdicts import GRACE_S, End, Killed, judge, missing_prerequisite
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -106,6 +107,8 @@ class DockerSandbox:
         drain.close()
         log = drain.text()
         verdict, sentence = judge(end, job.limits, log)
+        if missing := missing_prerequisite(job, verdict, log):
+            raise missing
         if taken.overflow and verdict == "ok":
             verdict, sentence = "output", "The code left more output than it may."
         return Outcome(
@@ -129,7 +132,9 @@ class DockerSandbox:
         return name
 
     def _container(self, options: dict[str, Any], undo: contextlib.ExitStack) -> str:
-        """Create (never pull). The name is ours, so that even a create whose answer was lost is undone."""
+        """Create (never pull). The name is ours, so that even a create whose answer was lost is
+        undone.
+        """
         name = f"mlagent-{uuid.uuid4().hex}"
         undo.callback(self._quietly, lambda: self._client.api.remove_container(name, force=True))
         with engine_errors("making a container"):
@@ -141,9 +146,12 @@ class DockerSandbox:
         """Remove; what cannot be removed now carries our label and is swept at the next start."""
         import docker.errors
 
-        with contextlib.suppress(SandboxBroken), engine_errors("cleaning up"):
-            with contextlib.suppress(docker.errors.NotFound):
-                remove()
+        with (
+            contextlib.suppress(SandboxBroken),
+            engine_errors("cleaning up"),
+            contextlib.suppress(docker.errors.NotFound),
+        ):
+            remove()
 
     def _execute(
         self, runner: str, limits: Limits, drain: Drain, stop: Callable[[], bool]
@@ -203,7 +211,8 @@ class DockerSandbox:
             return End(code=None, by_us=why)
         if state.get("Status") != "exited":
             raise SandboxBroken(
-                f"The container is {state.get('Status')!r} after its end: {state.get('Error') or 'no reason given'}."
+                f"The container is {state.get('Status')!r} after its end: "
+                f"{state.get('Error') or 'no reason given'}."
             )
         return End(code=int(state["ExitCode"]), by_us=why, oom=bool(state.get("OOMKilled")))
 
@@ -227,7 +236,9 @@ class DockerSandbox:
 
     @contextlib.contextmanager
     def _archive(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
-        """The tar stream of `path`; always closed, for an abandoned one blocks the container's removal."""
+        """The tar stream of `path`; always closed, for an abandoned one blocks the container's
+        removal.
+        """
         chunks, _ = self._client.api.get_archive(container, path, chunk_size=1 << 20)
         try:
             yield chunks

@@ -1,7 +1,8 @@
 """Proves a tier's promises with canaries, and says what is missing on this machine.
 
-Guarantees: a promise counts as kept only when something that breaks it was tried and failed, in this engine, with this
-image and these flags; the result is cached under all three. Where a canary fails, the tier is to be refused.
+Guarantees: a promise counts as kept only when something that breaks it was tried and failed, in
+this engine, with this image and these flags; the result is cached under all three. Where a canary
+fails, the tier is to be refused.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ class Prerequisite:
 def run_canaries(sandbox: Sandbox, *, fresh: bool = False) -> list[Canary]:
     """Try to break each promise that the tier makes. Four jobs, at most two at a time.
 
-    A cached result (same engine, image, flags, canaries) is used unless `fresh`. Raises SandboxBroken when the
-    canaries cannot be run at all.
+    A cached result (same engine, image, flags, canaries) is used unless `fresh`. Raises
+    SandboxBroken when the canaries cannot be run at all.
     """
     script = Content().path("sandbox/canaries.py")
     key = "|".join(

@@ -1,7 +1,8 @@
 """What a job prints, kept small while it runs.
 
-Guarantees: memory stays bounded whatever the job prints; `on_line` gets sanitised lines of stdout; `text()` is the
-sanitised head and tail of stdout and stderr together. Past the hard cap `flooded` is true and the job is to be killed.
+Guarantees: memory stays bounded whatever the job prints; `on_line` gets sanitised lines of
+stdout; `text()` is the sanitised head and tail of stdout and stderr together. Past the hard cap
+`flooded` is true and the job is to be killed.
 """
 
 from __future__ import annotations

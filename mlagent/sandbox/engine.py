@@ -1,7 +1,8 @@
 """Talks to the container engine: connect, and turn every way it fails into one of our errors.
 
-Guarantees: only a local engine (a Unix socket) is used; the proxy settings of the user's Docker configuration stay
-out of containers (docker-py copies them in unless `use_config_proxy=False`, which `docker_tier.py` passes).
+Guarantees: only a local engine (a Unix socket) is used; the proxy settings of the user's Docker
+configuration stay out of containers (docker-py copies them in unless `use_config_proxy=False`,
+which `docker_tier.py` passes).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ START = "Install Docker (https://docs.docker.com/engine/install) or podman, and 
 def connect() -> DockerClient:
     """A client of the local engine that has answered a ping.
 
-    DOCKER_HOST may name another Unix socket (podman). Raises PrerequisiteMissing when no engine answers, or when
-    it is remote.
+    DOCKER_HOST may name another Unix socket (podman). Raises PrerequisiteMissing when no engine
+    answers, or when it is remote.
     """
     import docker
 
@@ -58,7 +59,9 @@ def connect() -> DockerClient:
 
 
 def _sockets() -> list[Path]:
-    """Where engines put their socket: rootful Docker, Docker Desktop, colima, rootless Docker, podman."""
+    """Where engines put their socket: rootful Docker, Docker Desktop, colima, rootless Docker,
+    podman.
+    """
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
     home = Path.home()
     return [
@@ -71,13 +74,15 @@ def _sockets() -> list[Path]:
 
 
 def refuse_weak_engine(info: dict[str, object]) -> None:
-    """Raises PrerequisiteMissing for rootless engines on cgroup v1: they ignore memory and process limits."""
+    """Raises PrerequisiteMissing for rootless engines on cgroup v1: they ignore memory and
+    process limits.
+    """
     options = info.get("SecurityOptions")
     rootless = bool(info.get("Rootless")) or "rootless" in str(options)
     if rootless and str(info.get("CgroupVersion", "1")) in ("1", "v1"):
         raise PrerequisiteMissing(
-            "The container engine is rootless on cgroup v1, where memory and process limits are ignored.",
-            remedy="Use a rootful engine, or boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1).",
+            "The engine is rootless on cgroup v1, which ignores memory and process limits.",
+            remedy="Use a rootful engine, or boot with systemd.unified_cgroup_hierarchy=1.",
         )
 
 

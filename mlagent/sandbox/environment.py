@@ -1,4 +1,6 @@
-"""The environment that code in a sandbox gets: short, explicit, the same in every tier. Nothing is inherited."""
+"""The environment that code in a sandbox gets: short, explicit, the same in every tier. Nothing
+is inherited.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _THREADS = (
 
 
 def thread_environment(cpus: float) -> dict[str, str]:
-    """Language, hash seed and thread counts; the counts follow the cpu limit (os.cpu_count() does not)."""
+    """Language, hash seed and thread counts; the counts follow the cpu limit (os.cpu_count() does
+    not).
+    """
     threads = str(max(1, math.ceil(cpus)))
     fixed = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
     return fixed | dict.fromkeys(_THREADS, threads)

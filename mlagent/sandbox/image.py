@@ -1,8 +1,9 @@
 """The sandbox image: find it by the hash of its lock, build it with or without a registry.
 
-Guarantees: an image counts only when its label carries the sha256 of the shipped requirements.lock; it is used by its
-id, never by a tag; every package in it came with a hash that the lock names; the build's own steps run without
-network. Does not guarantee that two builds have the same id (layers hold times): compare their `sbom.json`.
+Guarantees: an image counts only when its label carries the sha256 of the shipped
+requirements.lock; it is used by its id, never by a tag; every package in it came with a hash that
+the lock names; the build's own steps run without network. Does not guarantee that two builds have
+the same id (layers hold times): compare their `sbom.json`.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ FILES = ("Dockerfile", "requirements.lock", "prune.py")
 
 
 def shipped(name: str) -> Path:
-    """A hardening file of the sandbox from the shipped copy: content overrides do not apply to it."""
+    """A hardening file of the sandbox from the shipped copy: content overrides do not apply to
+    it.
+    """
     return Content().path(f"sandbox/{name}")
 
 
 def recipe_hash() -> str:
-    """sha256 over the lock, the Dockerfile and the prune script: what the image's label must say."""
+    """sha256 over the lock, the Dockerfile and the prune script: what the label must say."""
     digest = hashlib.sha256(PROTOCOL.encode())
     for name in FILES:
         digest.update(shipped(name).read_bytes())
@@ -49,7 +52,9 @@ def recipe_hash() -> str:
 
 
 def find_image(client: DockerClient) -> str | None:
-    """Id (sha256:...) of the newest image that was built from the shipped recipe; None when there is none."""
+    """Id (sha256:...) of the newest image that was built from the shipped recipe; None when there
+    is none.
+    """
     with engine_errors("looking for the sandbox image"):
         images = client.api.images(filters={"label": f"{LOCK_LABEL}={recipe_hash()}"})
     newest = max(images, key=lambda image: image.get("Created", 0), default=None)
@@ -65,9 +70,10 @@ def build_image(
     """Build the image and return its id.
 
     Args:
-        base: an image in the engine with python3 (3.11 or 3.12), pip and venv; None: python:3.12-slim, pulled from
-            the engine's registry when it is not there.
-        wheelhouse: folder of wheels; None: they are downloaded with pip, by hash, and kept in the cache.
+        base: an image in the engine with python3 (3.11 or 3.12), pip and venv; None:
+            python:3.12-slim, pulled from the engine's registry when it is not there.
+        wheelhouse: folder of wheels; None: they are downloaded with pip, by hash, and kept in the
+            cache.
         on_line: gets each line of the build.
 
     Raises:
@@ -103,7 +109,7 @@ def _ensure_base(
         if not pull:
             raise PrerequisiteMissing(
                 f"The base image {name!r} is not in the engine.",
-                remedy="Load it (`docker load`, `docker import`, `docker pull`) or name another with --base.",
+                remedy="Load it (`docker load`, `docker import`) or name another with --base.",
             ) from None
         say(f"pulling {name}")
         try:
@@ -167,7 +173,9 @@ def _download(python: str, machine: str, say: Callable[[str], None]) -> Path:
 
 
 def _gather(wheels: Path, target: Path, python: str) -> int:
-    """Link the locked wheels that fit this Python into the build context. Raises BadInput when some lack."""
+    """Link the locked wheels that fit this Python into the build context. Raises BadInput when
+    some lack.
+    """
     if not wheels.is_dir():
         raise BadInput(f"The wheelhouse {str(wheels)!r} is not a folder.")
     lock = shipped("requirements.lock").read_text("utf-8")
@@ -193,8 +201,8 @@ def _gather(wheels: Path, target: Path, python: str) -> int:
     wanted = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
     if missing := sorted(wanted - found):
         raise BadInput(
-            f"The wheelhouse {str(wheels)!r} lacks wheels that the lock names: {', '.join(missing)}.",
-            remedy=f"Fill it with `pip download --no-deps --require-hashes --python-version {python} "
+            f"The wheelhouse {str(wheels)!r} lacks wheels of the lock: {', '.join(missing)}.",
+            remedy=f"Fill it: `pip download --no-deps --require-hashes --python-version {python} "
             f"-r {shipped('requirements.lock')}`.",
         )
     return len(found)

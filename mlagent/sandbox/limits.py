@@ -1,4 +1,6 @@
-"""How much a job may use when nobody says: the numbers of sandbox/limits.yaml and the memory that is free."""
+"""How much a job may use when nobody says: the numbers of sandbox/limits.yaml and the memory that
+is free.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ FLOOR_MB = 512
 
 
 def free_memory_mb() -> int:
-    """Memory that could be used without swapping; half of all memory where the system does not say."""
+    """Memory that could be used without swapping; half of all memory where the system does not
+    say.
+    """
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -1,8 +1,9 @@
 """Containers and volumes that a dead mlagent process left behind.
 
-Each process locks a file below ~/.cache/mlagent/owners and labels all it makes with that file's name. Where the lock
-can be taken, the owner is dead, and what it made is removed. Nothing without our label, and nothing of a living owner,
-is ever removed. Process ids are not used, so their reuse does no harm.
+Each process locks a file below ~/.cache/mlagent/owners and labels all it makes with that file's
+name. Where the lock can be taken, the owner is dead, and what it made is removed. Nothing without
+our label, and nothing of a living owner, is ever removed. Process ids are not used, so their
+reuse does no harm.
 """
 
 from __future__ import annotations

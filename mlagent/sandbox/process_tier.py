@@ -1,8 +1,11 @@
-"""T0: a plain process with limits, for class B code (shipped with mlagent) where no container engine exists.
+"""T0: a plain process with limits, for class B code (shipped with mlagent) where no container
+engine exists.
 
-Guarantees: wall time, printed output, an allow-listed environment, a fresh working folder, and on Linux the memory of
-the whole session, watched four times a second. Does not guarantee: network, file system, number of processes, system
-calls: the code runs as the user and could read every file of the user. `enforced()` says so and the ledger repeats it.
+Guarantees: wall time, printed output, an allow-listed environment, a fresh working folder, and on
+Linux the memory of the whole session, watched four times a second. Does not guarantee: network,
+file system, number of processes, system
+calls: the code runs as the user and could read every file of the user. `enforced()` says so and
+the ledger repeats it.
 """
 
 from __future__ import annotations
@@ -26,15 +29,19 @@ from .drain import Drain
 from .environment import thread_environment
 from .session import Session
 from .staging import run_folder, stage
-from .verdicts import GRACE_S, End, Killed, judge, refuse_class
+from .verdicts import GRACE_S, End, Killed, judge, missing_prerequisite, refuse_class
 
 _LAUNCH = 'ulimit -c 0; ulimit -n 1024; ulimit -f "$0"; exec "$@"'
-"""POSIX sh counts files in blocks of 512 bytes. A launcher instead of preexec_fn: safe beside threads."""
+"""POSIX sh counts files in blocks of 512 bytes. A launcher instead of preexec_fn: safe beside
+threads.
+"""
 _WATCH_S = 0.25
 
 
 class ProcessSandbox:
-    """Runs class B jobs as subprocesses of this interpreter. See the module's first lines for what it cannot do."""
+    """Runs class B jobs as subprocesses of this interpreter. See the module's first lines for
+    what it cannot do.
+    """
 
     tier: Tier = "T0"
     image: str | None = None
@@ -78,6 +85,8 @@ class ProcessSandbox:
                 )
         log = drain.text()
         verdict, sentence = judge(end, job.limits, log)
+        if missing := missing_prerequisite(job, verdict, log):
+            raise missing
         if taken.overflow and verdict == "ok":
             verdict, sentence = "output", "The code left more output than it may."
         return Outcome(
@@ -127,7 +136,9 @@ class ProcessSandbox:
         drain: Drain,
         stop: Callable[[], bool],
     ) -> Killed | None:
-        """Read both streams until the process ends; kill it for time, memory or output. Why, if we killed it."""
+        """Read both streams until the process ends; kill it for time, memory or output. Why, if
+        we killed it.
+        """
         deadline = self._clock() + limits.wall_s
         why: Killed | None = None
         hard_at = float("inf")
@@ -214,7 +225,9 @@ class ProcessSandbox:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of the regular files below `folder`, as allocated or as sized, whichever is less; links not followed."""
+    """Bytes of the regular files below `folder`, as allocated or as sized, whichever is less;
+    links not followed.
+    """
     total = 0
     for parent, _, files in os.walk(folder):
         for name in files:

@@ -1,7 +1,8 @@
 """Text from a sandbox, made fit for a terminal.
 
-Guarantees: what `clean` returns holds printable characters, newlines and tabs only: no escape sequence, no C0, C1 or
-bidi control, no lone surrogate. Does not make text fit for HTML: the report escapes it there.
+Guarantees: what `clean` returns holds printable characters, newlines and tabs only: no escape
+sequence, no C0, C1 or bidi control, no lone surrogate. Does not make text fit for HTML: the
+report escapes it there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ _ESCAPES = re.compile(
     r"|\x1b[@-_]"
 )
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode categories that print nothing or steer the terminal: control, format (bidi), surrogate, unassigned."""
+"""Unicode categories that print nothing or steer the terminal: control, format (bidi), surrogate,
+unassigned.
+"""
 
 
 def clean(text: str, limit: int = 100_000) -> str:

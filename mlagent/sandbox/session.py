@@ -1,6 +1,8 @@
-"""The processes of one session, found through /proc: who they are, what memory they use, how to end them.
+"""The processes of one session, found through /proc: who they are, what memory they use, how to
+end them.
 
-Without /proc (macOS) only the leader's process group is known. A child that starts a session of its own escapes:
+Without /proc (macOS) only the leader's process group is known. A child that starts a session of
+its own escapes:
 that is why this tier is for code that ships with mlagent.
 """
 
@@ -22,7 +24,7 @@ class Session:
 
     def pids(self) -> list[int]:
         """Live processes of the session."""
-        found = []
+        found: list[int] = []
         if not (_PROC / "self" / "stat").exists():
             return found
         for entry in os.listdir(_PROC):  # noqa: PTH208 (names only, four times a second)
@@ -35,10 +37,11 @@ class Session:
         return found
 
     def memory_mb(self, limit_mb: int) -> float:
-        """Resident memory of all processes together, in MB; shared pages count once where it matters.
+        """Resident memory of all processes together, in MB; shared pages count once where it
+        matters.
 
-        The cheap sum counts pages that forks share in each of them; only when it passes `limit_mb` is the exact
-        proportional sum read.
+        The cheap sum counts pages that forks share in each of them; only when it passes
+        `limit_mb` is the exact proportional sum read.
         """
         pids = self.pids()
         total = sum(self._resident(pid) for pid in pids)

@@ -1,28 +1,34 @@
 """Lays a job's inputs out in a fresh folder, as the sandbox will see them below /in.
 
-Guarantees: nothing but the named inputs and runner.py is in the folder; folders are 0755 and files 0644 (another user
-reads them inside); the run folder around it is 0700; no symlink is followed or copied. Files are hard-linked where that
-changes nothing about the original, else copied: inputs are to be mounted read-only.
+Guarantees: nothing but the named inputs and runner.py is in the folder; folders are 0755 and
+files 0644 (another user reads them inside); the run folder around it is 0700; no symlink is
+followed or copied. Files are hard-linked where that changes nothing about the original, else
+copied: inputs are to be mounted read-only.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mlagent.contracts.errors import BadInput
 
+_YOUNG_S = 60
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,3}")
 
 
 def cache_root() -> Path:
-    """~/.cache/mlagent (or below XDG_CACHE_HOME); a folder of the user below /tmp when home is not writable."""
+    """~/.cache/mlagent (or below XDG_CACHE_HOME); a folder of the user below /tmp when home is
+    not writable.
+    """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     root = base / "mlagent"
     try:
@@ -43,14 +49,34 @@ def cache_root() -> Path:
 
 @contextlib.contextmanager
 def run_folder() -> Iterator[Path]:
-    """A fresh 0700 folder below the cache (the home is shared with container engines in VMs), removed at the end."""
+    """A fresh 0700 folder below the cache (the home is shared with container engines in VMs),
+    removed at the end.
+    """
     parent = cache_root() / "work"
     parent.mkdir(mode=0o700, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+    for old in parent.iterdir():
+        _remove_dead(old)
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove a run folder whose process is gone (its lock is free) and that is not just being made."""
+    with contextlib.suppress(OSError):
+        if time.time() - folder.stat().st_mtime < _YOUNG_S:
+            return
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
 
 
 def stage(inputs: Mapping[str, Path], runner: Path, target: Path) -> None:

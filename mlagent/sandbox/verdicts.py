@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
+from mlagent.contracts.errors import PrerequisiteMissing
 from mlagent.contracts.ports import Job, Limits, Verdict
 
 from .sanitize import clean_line
@@ -19,7 +21,8 @@ GRACE_S = 5.0
 class End:
     """The raw facts of a job's end.
 
-    `code`: exit code as a shell shows it (128 + signal), None when the job is gone. `by_us`: why we killed it, if we did.
+    `code`: exit code as a shell shows it (128 + signal), None when the job is gone. `by_us`: why
+    we killed it, if we did.
     """
 
     code: int | None
@@ -53,6 +56,28 @@ def judge(end: End, limits: Limits, log: str) -> tuple[Verdict, str]:
     if end.code == 153:
         return "output", f"The code wrote a file of more than {limits.output_mb} MB and was killed."
     return "exit", f"The code failed (exit code {end.code}){_last_line(log)}."
+
+
+def missing_prerequisite(job: Job, verdict: Verdict, log: str) -> PrerequisiteMissing | None:
+    """The error to raise when shipped code failed for something absent here, else None.
+
+    Only for class B: what other code prints proves nothing. In `folds` and `bundle` a child may
+    have failed although the job ended well.
+    """
+    if job.code != "B" or (verdict == "ok" and job.command not in ("folds", "bundle")):
+        return None
+    if found := re.search(r"lib(?:gomp\.so\.1|omp\.dylib)", log):
+        return PrerequisiteMissing(
+            f"The system library {found[0]!r}, which LightGBM needs, is missing.",
+            remedy="apt-get install libgomp1 (Debian), dnf install libgomp (Fedora), "
+            "brew install libomp (macOS).",
+        )
+    if found := re.search(r"^ModuleNotFoundError: No module named '([\w.]{1,80})'", log, re.M):
+        return PrerequisiteMissing(
+            f"The package {found[1]!r} is absent where the code runs ({job.name}).",
+            remedy="With Docker: `mlagent sandbox build`. Without: `pip install` it.",
+        )
+    return None
 
 
 def _last_line(log: str) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -53,12 +54,17 @@ class FileJournal:
         self._offset = earlier[-1].elapsed_s if earlier else 0.0
         self._clock, self._now = clock, now
         self._start = clock()
+        self._lock = Lock()
         if earlier:
             _drop_torn_line(path)
         self._file = path.open("ab")
 
     def append(self, kind: str, /, **facts: Any) -> None:
         """Write one event, flushed and synced before returning."""
+        with self._lock:
+            self._append(kind, facts)
+
+    def _append(self, kind: str, facts: dict[str, Any]) -> None:
         body = {
             "n": self.count,
             "at": self._now().isoformat(timespec="milliseconds"),

@@ -1,7 +1,7 @@
 """The template author's candidates: folders with solution.py, spec.json and README.md.
 
-Guarantees: a rendered solution.py compiles and holds no value from the table (column names, labels and
-settings travel in spec.json). It does not run anything and does not know how well a candidate scores.
+Guarantees: a rendered solution.py compiles and holds no value from the table (column names, labels
+and settings travel in spec.json). It runs nothing and does not know how well a candidate scores.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ def required_packages(
 ) -> tuple[str, ...]:
     """Names on PyPI that the candidate imports, sorted."""
     packages = set(_BASE)
+    if name != "linear":
+        packages.add("threadpoolctl")
     if name in ("option_b", "option_c"):
-        packages |= {"lightgbm", "threadpoolctl"}
+        packages.add("lightgbm")
     if name == "option_b":
         packages.add("optuna")
     if name == "option_c":
@@ -61,7 +63,9 @@ def _with_members(name: CandidateName, spec: CandidateSpec) -> CandidateSpec:
     return spec.model_copy(update={"members": members})
 
 
-def render_candidate(content: Content, name: CandidateName, spec: CandidateSpec, into: Path) -> None:
+def render_candidate(
+    content: Content, name: CandidateName, spec: CandidateSpec, into: Path
+) -> None:
     """Write solution.py, spec.json and README.md into the folder `into` (made if absent).
 
     An option_c without members gets the default list.
@@ -93,5 +97,3 @@ def render_candidate(content: Content, name: CandidateName, spec: CandidateSpec,
     text = json.dumps(spec.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
     (into / "spec.json").write_text(text + "\n", encoding="utf-8")
     (into / "README.md").write_text(words, encoding="utf-8")
-
-

@@ -1,8 +1,9 @@
 """Rendering of shipped templates.
 
-Guarantees: undefined names are errors, templates come only from the content folders (no path escapes), the
-sandboxed environment refuses attribute tricks, HTML is escaped, and the `literal` filter turns a value into
-a Python literal, so that data never becomes code. It does not judge what a template says.
+Guarantees: undefined names are errors, templates come only from the content folders (no path
+escapes), the sandboxed environment refuses attribute tricks, HTML is escaped, and the `literal`
+filter turns a value into a Python literal, so that data never becomes code. It does not judge what a
+template says.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from mlagent.contracts.errors import MlagentError
 
 
 class ContentLoader(BaseLoader):
-    """Loads `templates/<folder>/<name>` through Content; names with '..', a root or a drive are not found."""
+    """Loads `templates/<folder>/<name>` through Content.
+
+    Names with '..', a root or a drive are not found.
+    """
 
     def __init__(self, content: Content, folder: str = "") -> None:
         self.content = content
@@ -41,7 +45,9 @@ class ContentLoader(BaseLoader):
 
 
 def literal(value: Any) -> str:
-    """A Python literal for plain data: None, bool, int, finite float, str, and lists, tuples, dicts of them.
+    """A Python literal for plain data.
+
+    Plain: None, bool, int, finite float, str, and lists, tuples and dicts of them.
 
     Raises:
         MlagentError: the value is anything else, so it cannot be written as data.

@@ -1,7 +1,7 @@
 """Which members the ensemble tries, in which order: the portfolio.
 
-Guarantees: the list depends on the task, the size of the table and the budget only. The order is by what a
-member usually adds per second; the candidate itself leaves out what the clock does not allow.
+Guarantees: the list depends on the task, the size of the table and the budget only. The order is
+by what a member usually adds per second; the candidate itself leaves out what time does not allow.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 from mlagent.contracts.base import TaskKind
 
 MEMBER_KINDS = ("lightgbm", "catboost", "extra_trees", "random_forest", "linear")
+
+_LATE = ("extra trees", "lightgbm random", "catboost shallow")
 
 
 def default_members(
@@ -24,50 +26,29 @@ def default_members(
         budget_s: seconds that `fit` may take.
     """
     logs: dict[str, Any] = {"log": "auto"} if task == "regression" else {}
-    members: list[dict[str, Any]] = [
-        {"name": "lightgbm", "kind": "lightgbm", "share": 1.0, "params": {}},
-        {"name": "linear", "kind": "linear", "share": 0.6, "params": {"bins": 10, **logs}},
-        {"name": "catboost", "kind": "catboost", "share": 2.0, "params": {"depth": 6, **logs}},
-        {
-            "name": "extra trees",
-            "kind": "extra_trees",
-            "share": 0.6,
-            "params": {"min_samples_leaf": 1, **logs},
-        },
-        {
-            "name": "lightgbm random",
-            "kind": "lightgbm",
-            "share": 0.8,
-            "params": {"extra_trees": True, "num_leaves": 40, "min_data_in_leaf": 8, **logs},
-        },
-        {
-            "name": "lightgbm large",
-            "kind": "lightgbm",
-            "share": 1.2,
-            "params": {"num_leaves": 128, "min_data_in_leaf": 4, "feature_fraction": 0.7, **logs},
-        },
-        {
-            "name": "lightgbm small",
-            "kind": "lightgbm",
-            "share": 0.6,
-            "params": {
-                "num_leaves": 8,
-                "min_data_in_leaf": 40,
-                "lambda_l2": 10.0,
-                "native": False,
-                "feature_fraction": 0.5,
-                **logs,
-            },
-        },
-        {
-            "name": "catboost shallow",
-            "kind": "catboost",
-            "share": 1.0,
-            "params": {"depth": 4, "l2_leaf_reg": 8, **logs},
-        },
+    large = {"num_leaves": 96, "min_data_in_leaf": 4, "feature_fraction": 0.7, "lambda_l2": 0.0}
+    large |= {"native": False, "bagging_fraction": 1.0}
+    small = {"num_leaves": 8, "min_data_in_leaf": 40, "lambda_l2": 10.0, "feature_fraction": 0.5}
+    random = {"extra_trees": True, "num_leaves": 40, "min_data_in_leaf": 8, "native": False}
+    leaf = 1 if task != "regression" else 2
+    members = [
+        _member("lightgbm", "lightgbm", 1.0, native=False),
+        _member("lightgbm log", "lightgbm", 1.0, log=True) if task == "regression" else None,
+        _member("linear", "linear", 0.5, bins=10, **logs),
+        _member("catboost", "catboost", 2.0, depth=6, **logs),
+        _member("extra trees", "extra_trees", 0.6, min_samples_leaf=leaf, **logs),
+        _member("lightgbm large", "lightgbm", 1.2, **large, **logs),
+        _member("lightgbm small", "lightgbm", 0.6, **small, **logs),
+        _member("lightgbm random", "lightgbm", 0.8, **random, **logs),
+        _member("catboost shallow", "catboost", 1.0, depth=4, l2_leaf_reg=8, **logs),
     ]
-    if task == "regression":
-        members.insert(
-            1, {"name": "lightgbm log", "kind": "lightgbm", "share": 1.0, "params": {"log": True}}
-        )
-    return tuple(members)
+    found = [member for member in members if member is not None]
+    if (
+        rows * max(columns, 10) > 20_000 * budget_s
+    ):  # too crowded: fewer members, each with more time
+        found = [member for member in found if member["name"] not in _LATE]
+    return tuple(found)
+
+
+def _member(name: str, kind: str, share: float, **params: Any) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "share": share, "params": params}

@@ -1,1 +1,3 @@
-"""For users' own tests: the sandbox suite, the engine, small real stand-ins. Importing it imports nothing."""
+"""For users' own tests: the sandbox suite, the engine, small real stand-ins. Importing it imports
+nothing.
+"""

@@ -1,6 +1,8 @@
-"""The container engine and the sandbox image, for tests: one image for the whole machine, built when it is absent.
+"""The container engine and the sandbox image, for tests: one image for the whole machine, built
+when it is absent.
 
-MLAGENT_SANDBOX_BASE and MLAGENT_WHEELHOUSE (set by CI) let `sandbox_image` build without a registry.
+MLAGENT_SANDBOX_BASE and MLAGENT_WHEELHOUSE (set by CI) let `sandbox_image` build without a
+registry.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ def engine_problem() -> str | None:
 
 
 def sandbox_image() -> str:
-    """Id of the sandbox image; built when absent and MLAGENT_SANDBOX_BASE names a base. Raises MlagentError."""
+    """Id of the sandbox image; built when absent and MLAGENT_SANDBOX_BASE names a base. Raises
+    MlagentError.
+    """
     client = connect()
     try:
         found = find_image(client)
@@ -39,13 +43,15 @@ def sandbox_image() -> str:
     if found is None:
         raise MlagentError(
             "The sandbox image is not built.",
-            remedy="Run `mlagent sandbox build`, or set MLAGENT_SANDBOX_BASE (and MLAGENT_WHEELHOUSE).",
+            remedy="Run `mlagent sandbox build`, or set MLAGENT_SANDBOX_BASE (see this file).",
         )
     return found
 
 
 def image_problem() -> str | None:
-    """None when the engine and the image are there (or could be built), else a sentence: a reason to skip."""
+    """None when the engine and the image are there (or could be built), else a sentence: a reason
+    to skip.
+    """
     try:
         sandbox_image()
     except MlagentError as problem:
@@ -54,7 +60,9 @@ def image_problem() -> str | None:
 
 
 def sandbox_or_skip() -> DockerSandbox:
-    """A Docker sandbox for a test, to be closed; skips (fails when MLAGENT_REQUIRE names docker) without one."""
+    """A Docker sandbox for a test, to be closed; skips (fails when MLAGENT_REQUIRE names docker)
+    without one.
+    """
     import pytest
 
     problem = image_problem()

@@ -1,7 +1,9 @@
-"""One suite for the sandbox port: `class TestMine(SandboxSuite)` with a `sandbox` fixture runs every line of it.
+"""One suite for the sandbox port: `class TestMine(SandboxSuite)` with a `sandbox` fixture runs
+every line of it.
 
-States what every tier promises: how jobs end, what comes out, what the runner does for a candidate. What only a
-container promises (network, file system, users) is in tests/sandbox/test_docker.py.
+States what every tier promises: how jobs end, what comes out, what the runner does for a
+candidate. What only a container promises (network, file system, users) is in
+tests/sandbox/test_docker.py.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from textwrap import dedent
 from typing import Any
 
 import numpy as np
+import pytest
 
+from mlagent.contracts.errors import PrerequisiteMissing
 from mlagent.contracts.ports import Job, Limits, Outcome, Sandbox
 
 LIMITS = Limits(wall_s=30, memory_mb=800, cpus=1, output_mb=32, stdout_kb=16)
@@ -45,7 +49,9 @@ def run_script(
     stop: Any = None,
     **limits: Any,
 ) -> Outcome:
-    """Run `code` as script.py; collected files land in folder/'out'. Keyword arguments change LIMITS."""
+    """Run `code` as script.py; collected files land in folder/'out'. Keyword arguments change
+    LIMITS.
+    """
     script, into = folder / "script.py", folder / "out"
     script.write_text(dedent(code), "utf-8")
     into.mkdir(exist_ok=True)
@@ -134,6 +140,18 @@ class SandboxSuite:
         outcome = run_script(sandbox, tmp_path, "def main(i, o): raise ValueError('seven')")
         assert (outcome.verdict, outcome.exit_code) == ("exit", 1)
         assert "ValueError: seven" in outcome.sentence
+
+    def test_what_shipped_code_misses_here_is_a_prerequisite(
+        self, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        for line, words in (
+            ("import lightfm", "'lightfm' is absent"),
+            ("raise OSError('libgomp.so.1: cannot open shared object file')", "libgomp"),
+        ):
+            with pytest.raises(PrerequisiteMissing, match=words) as caught:
+                run_script(sandbox, tmp_path, f"def main(i, o): {line}")
+            assert caught.value.exit_code == 4
+            assert "install" in caught.value.remedy
 
     def test_leaving_early_without_an_error_is_no_success(
         self, sandbox: Sandbox, tmp_path: Path

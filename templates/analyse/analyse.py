@@ -2,12 +2,14 @@
 
     python analyse.py IN OUT      IN: dev.parquet, request.json    OUT: result.json
 
-Guarantees: aggregates only, strict JSON, the same request gives the same result unless the clock cut it short
-(then it says so). A check that fails to run costs itself, never the run. Does not change the planned split,
-and sees dev rows only. The modules beside this file must travel with it.
+Guarantees: aggregates only, strict JSON, the same request gives the same result unless the clock
+cut it short (then it says so). A check that fails to run costs itself, never the run. Does not
+change the planned split, and sees dev rows only. The modules beside this file must travel with
+it.
 
-Options: option_a does associations, events, folds and imbalance; option_b adds the assumptions of the chosen
-model family; option_c adds bootstrap stability and a power curve, on up to 200,000 rows.
+Options: option_a does associations, events, folds and imbalance; option_b adds the assumptions of
+the chosen model family; option_c adds bootstrap stability and a power curve, on up to 200,000
+rows.
 """
 
 from __future__ import annotations
@@ -257,7 +259,8 @@ def findings(
                     else ""
                 )
                 + ".",
-                "Groups get rows of their own in the slice table. Whether they may be used is a question of law and purpose.",
+                "Groups get rows of their own in the slice table. Whether they may be used is a "
+                "question of law and purpose.",
             )
         )
     strong = [t for t in tested if t["q_value"] < 0.05]

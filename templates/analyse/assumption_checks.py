@@ -1,7 +1,8 @@
 """Assumptions of the model family that the engineer will use: linear, trees, or both.
 
-Guarantees: a check that does not apply or lacks rows says so instead of passing. Does not refuse a model: the
-referee judges what comes out, and these checks say where to look when it disappoints.
+Guarantees: a check that does not apply or lacks rows says so instead of passing. Does not refuse
+a model: the referee judges what comes out, and these checks say where to look when it
+disappoints.
 """
 
 from __future__ import annotations

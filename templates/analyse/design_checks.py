@@ -1,7 +1,8 @@
-"""Independence of rows, enough events, classes for the folds, calibration, power: can the score be trusted?
+"""Independence of rows, enough events, classes for the folds, calibration, power: can the score
+be trusted?
 
-Guarantees: what planning fixed (kind of split, its columns) is never changed here; only the folds are, and only
-downwards, when a class or the groups are too few. Does not look at the vault.
+Guarantees: what planning fixed (kind of split, its columns) is never changed here; only the folds
+are, and only downwards, when a class or the groups are too few. Does not look at the vault.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def group_count(data: DevRows, group: str | None) -> int | None:
 
 
 def detectable_difference(data: DevRows) -> float | None:
-    """The host's estimate, else for AUC by Hanley and McNeil (1982) at 0.8, for accuracy by McNemar at 10 %."""
+    """The host's estimate; else AUC by Hanley and McNeil (1982) at 0.8, accuracy by McNemar."""
     given = data.request.get("detectable_difference")
     if given is not None:
         return float(given)

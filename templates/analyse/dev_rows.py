@@ -1,8 +1,8 @@
 """The dev rows as the analyst reads them: features by role, the target, a small design matrix.
 
-Guarantees: arrays are aligned with the rows, in file order; numbers are finite or NaN; no column, however
-dirty, stops the reading. Uses the roles that the explorer handed on; ids, constants and excluded columns
-are not features here either.
+Guarantees: arrays are aligned with the rows, in file order; numbers are finite or NaN; no column,
+however dirty, stops the reading. Uses the roles that the explorer handed on; ids, constants and
+excluded columns are not features here either.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""One feature and the target: a rank or contingency test, its effect size, and false-discovery control.
+"""One feature and the target: a rank or contingency test, its effect size, and false-discovery
+control.
 
-Guarantees: tests by ranks, so that no outlier decides; effect sizes in 0..1, corrected for the number of
-levels; q values of Benjamini and Hochberg (1995). Does not claim causes, and each test looks at one column alone.
+Guarantees: tests by ranks, so that no outlier decides; effect sizes in 0..1, corrected for the
+number of levels; q values of Benjamini and Hochberg (1995). Does not claim causes, and each test
+looks at one column alone.
 """
 
 from __future__ import annotations

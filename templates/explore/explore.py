@@ -2,14 +2,16 @@
 
     python explore.py IN OUT      IN: dev.parquet, request.json    OUT: result.json
 
-Guarantees: aggregates only (a value is shown if it occurs at least 10 times in a category column, never for ids
-or text), strict JSON, the same request gives the same result unless the clock cut probes short (then it says
-so). A probe that fails costs its own findings, never the run. Does not change the table, and sees dev rows only.
+Guarantees: aggregates only (a value is shown if it occurs at least 10 times in a category column,
+never for ids or text), strict JSON, the same request gives the same result unless the clock cut
+probes short (then it says so). A probe that fails costs its own findings, never the run. Does not
+change the table, and sees dev rows only.
 
 The modules beside this file must travel with it.
 
-Options: option_a looks at 10,000 rows with the marginal probes; option_b at 50,000 with all of them;
-option_c at 200,000, and adds pairs of categories, the dependence of missing cells, drift over the rows.
+Options: option_a looks at 10,000 rows with the marginal probes; option_b at 50,000 with all of
+them; option_c at 200,000, and adds pairs of categories, the dependence of missing cells, drift
+over the rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Does a column give the target away, and do rows hang together?
 
-Guarantees: a column is taken out only as a copy of the target or with a cross-fitted score of EXCLUDE_AT and
-more, on enough rows; from SUSPECT_AT on it is kept and named. Does not see a leak that is spread over many
-columns other than by a sum, nor one that only knowledge of the process reveals.
+Guarantees: a column is taken out only as a copy of the target or with a cross-fitted score of
+EXCLUDE_AT and more, on enough rows; from SUSPECT_AT on it is kept and named. Does not see a leak
+that is spread over many columns other than by a sum, nor one that only knowledge of the process
+reveals.
 """
 
 from __future__ import annotations
@@ -314,7 +315,8 @@ def time_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
                 [column.name],
                 f"the target moves with {quoted(column.name)}",
                 f"Tenths of time explain {percent(drift)} of the target's variance, on {int(use.sum()):,} rows.",
-                f"A random split is optimistic when the model will predict later rows: re-plan with --time {column.name!r}.",
+                "A random split is optimistic when the model will predict later rows: re-plan with "
+                f"--time {column.name!r}.",
             )
         ]
     return None, []

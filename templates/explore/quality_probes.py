@@ -1,6 +1,8 @@
-"""Missing cells, duplicates, outliers, categories, the target's own shape: is the table what it seems?
+"""Missing cells, duplicates, outliers, categories, the target's own shape: is the table what it
+seems?
 
-Guarantees: evidence is counts and shares over the sampled rows, never a cell. Does not repair anything.
+Guarantees: evidence is counts and shares over the sampled rows, never a cell. Does not repair
+anything.
 """
 
 from __future__ import annotations

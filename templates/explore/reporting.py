@@ -1,7 +1,7 @@
 """Findings as plain dictionaries, and the clock that decides which probes still fit.
 
-Guarantees: names of columns are quoted as data and shortened, numbers are finite. Does not decide what is
-worth a finding.
+Guarantees: names of columns are quoted as data and shortened, numbers are finite. Does not decide
+what is worth a finding.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How much one column alone says about the target, and how strongly two columns hang together.
 
-Guarantees: scores are cross-fitted in two halves (Micci-Barreca's target means, learnt on one half and
-scored on the other), so a column of unique values scores as chance does. Effect sizes are corrected for
-the number of levels and lie in 0..1. Nothing here is a test of significance; the analyst has those.
+Guarantees: scores are cross-fitted in two halves (Micci-Barreca's target means, learnt on one
+half and scored on the other), so a column of unique values scores as chance does. Effect sizes
+are corrected for the number of levels and lie in 0..1. Nothing here is a test of significance;
+the analyst has those.
 """
 
 from __future__ import annotations

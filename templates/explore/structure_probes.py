@@ -1,7 +1,8 @@
-"""How columns relate to each other: strongest pairs, redundancy, dependence of missing cells, drift over rows.
+"""How columns relate to each other: strongest pairs, redundancy, dependence of missing cells,
+drift over rows.
 
-Guarantees: at most PAIR_ROWS rows are used, evenly taken. Does not test causes, and drift is over the order
-of the rows, which is time only if the file is in order of time.
+Guarantees: at most PAIR_ROWS rows are used, evenly taken. Does not test causes, and drift is over
+the order of the rows, which is time only if the file is in order of time.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def missing_dependence(table: Table) -> list[dict[str, Any]]:
 
 def drift_findings(table: Table) -> list[dict[str, Any]]:
     """Adversarial validation: can a small model tell the first half of the rows from the second?"""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import ExtraTreesClassifier
 
     features = [c for c in table.features if c.role in ("number", "category") and not c.near_unique]
     n = len(table.frame)
@@ -144,8 +145,8 @@ def drift_findings(table: Table) -> list[dict[str, Any]]:
     fold = np.random.default_rng(table.seed).random(len(rows)) < 0.5
     chance = np.zeros(len(rows))
     for side in (fold, ~fold):
-        model = HistGradientBoostingClassifier(
-            max_iter=30, max_leaf_nodes=8, early_stopping=False, random_state=table.seed
+        model = ExtraTreesClassifier(
+            n_estimators=40, max_depth=8, min_samples_leaf=5, random_state=table.seed
         )
         chance[side] = model.fit(x[~side], late[~side]).predict_proba(x[side])[:, 1]
     keys, place = np.unique(chance, return_inverse=True)

@@ -1,7 +1,7 @@
 """The table as the explorer sees it: typed columns, bins for scoring, and the target.
 
-Guarantees: every array is aligned with the rows of the frame, numbers are finite or NaN, and no column,
-however dirty, stops the reading. Does not change the table, and shows no cell to anybody.
+Guarantees: every array is aligned with the rows of the frame, numbers are finite or NaN, and no
+column, however dirty, stops the reading. Does not change the table, and shows no cell to anybody.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Types beyond dtypes: constants, ids, free text, numbers and dates written as text, spellings.
 
-Guarantees: a role given by `plan` is changed only where these rows leave no doubt; evidence is counts, never a
-cell. Does not convert anything: what a column becomes is the user's choice in plan.yaml.
+Guarantees: a role given by `plan` is changed only where these rows leave no doubt; evidence is
+counts, never a cell. Does not convert anything: what a column becomes is the user's choice in
+plan.yaml.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ NUMBER = re.compile(
     r"^[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?([eE][+-]?\d+)?\s*[%$€£]?$|^[$€£]\s?\d[\d,.]*$"
 )
 DATE = re.compile(
-    r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ]\d{1,2}:\d{2}.*)?$|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([T ]\d{1,2}:\d{2}.*)?$"
+    r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ]\d{1,2}:\d{2}.*)?$"
 )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mlagent.contracts.contract import QualityGate
-from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.evaluation import Difference, Evaluation, Score
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
+from mlagent.referee.gates import Measured, evaluate_gates
 from mlagent.referee.leaderboard import candidate_score, choose, out_of_fold
 from mlagent.referee.metrics import Truth, Undefined, compute
 
@@ -104,11 +105,12 @@ def test_gates_pass_fail_or_are_not_measured_with_evidence():
 
 
 def test_a_relative_gate_fails_when_the_interval_includes_zero():
-    made = inputs()
-    same = dict(made.predictions, model=made.predictions["linear"])
-    gates = {gate.name: gate for gate in evaluate(replace(made, predictions=same)).gates}
-    assert gates["linear"].outcome == "fail"
-    assert "not distinguishable" in gates["linear"].evidence
+    score = Score(value=0.8, low=0.7, high=0.9, n=100)
+    unsure = Difference(value=0.01, low=-0.01, high=0.03, verdict="not distinguishable")
+    measured = Measured("roc_auc", score, difference_to_dummy=unsure, difference_to_linear=unsure)
+    for gate in evaluate_gates(GATES[:2], measured):
+        assert (gate.value, gate.outcome) == (0.01, "fail")
+        assert "not distinguishable" in gate.evidence
 
 
 def test_the_verdict_says_better_only_when_the_interval_does():
@@ -245,3 +247,18 @@ def test_the_board_is_ordered_and_linear_ships_when_the_option_is_below_it():
     )
     assert below.name == "linear"
     assert "below linear" in below.why
+
+
+def test_clusters_widen_every_interval_of_the_record():
+    small = inputs(100, gates=(), slice_columns={})
+    rows = np.repeat(np.arange(100), 10)
+    repeated = {name: values[rows] for name, values in small.predictions.items()}
+    naive = replace(small, truth=small.truth.take(rows), predictions=repeated)
+    honest = evaluate(replace(naive, clusters=rows))
+    plain = evaluate(naive)
+    for wide, narrow in (
+        (honest.model, plain.model),
+        (honest.difference_to_linear, plain.difference_to_linear),
+        (honest.metrics["brier"], plain.metrics["brier"]),
+    ):
+        assert wide.high - wide.low > 2 * (narrow.high - narrow.low)

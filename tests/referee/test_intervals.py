@@ -223,7 +223,14 @@ def test_one_class_has_no_interval():
         score_with_interval("roc_auc", truth, np.full(5, 0.5), seed=0)
 
 
-def test_a_single_positive_row_leaves_too_few_draws_or_a_wide_interval():
+def test_a_metric_that_most_draws_leave_undefined_has_no_interval():
+    truth = Truth("binary", np.array([0, 1]), ("no", "yes"))
+    assert compute("roc_auc", truth, np.array([0.1, 0.9])) == 1.0
+    with pytest.raises(Undefined, match="over half of the draws on 2 rows"):
+        score_with_interval("roc_auc", truth, np.array([0.1, 0.9]), seed=0)
+
+
+def test_a_single_positive_row_still_has_an_honest_interval():
     truth = Truth("binary", np.array([1, 0, 0, 0, 0, 0]), ("no", "yes"))
     score = score_with_interval("roc_auc", truth, np.array([0.5, 0.9, 0.1, 0.2, 0.3, 0.4]), seed=0)
     assert score.low < score.value < score.high

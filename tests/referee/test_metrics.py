@@ -155,7 +155,7 @@ def test_log_loss_of_a_sure_and_wrong_prediction_is_finite_and_equals_scikit_lea
 
 def test_kappa_orders_numeric_classes_as_numbers():
     y = np.array([0, 1, 2, 0, 1, 2])
-    p = np.eye(3)[[0, 2, 2, 1, 1, 0]]
+    p = np.eye(3)[[0, 2, 2, 1, 1, 2]]
     as_numbers = Truth("multiclass", y, ("10", "8", "9"))
     expected = skl.cohen_kappa_score(
         np.array([10, 8, 9])[y], np.array([10, 8, 9])[p.argmax(axis=1)], weights="quadratic"

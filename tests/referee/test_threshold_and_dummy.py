@@ -41,8 +41,8 @@ def test_a_metric_without_labels_gets_the_best_f1_threshold():
 
 
 def test_equally_good_thresholds_are_settled_by_nearness_to_a_half():
-    truth = Truth("binary", np.array([0, 0, 1, 1]), CLASSES)
-    assert best_threshold("accuracy", truth, np.array([0.1, 0.2, 0.8, 0.9])) == 0.5
+    truth = Truth("binary", np.array([0, 1, 0, 1]), CLASSES)
+    assert best_threshold("accuracy", truth, np.array([0.1, 0.3, 0.6, 0.9])) == 0.75
 
 
 def test_the_threshold_of_one_class_alone_is_no_number():

@@ -1,4 +1,6 @@
-"""Hostile files: whatever a tar or a folder holds, only allowed regular files within their caps arrive, and nowhere else."""
+"""Hostile files: whatever a tar or a folder holds, only allowed regular files within their caps
+arrive, and nowhere else.
+"""
 
 import contextlib
 import io

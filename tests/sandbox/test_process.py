@@ -1,4 +1,6 @@
-"""The plain process keeps what it promises, promises no more, and refuses code that it cannot hold."""
+"""The plain process keeps what it promises, promises no more, and refuses code that it cannot
+hold.
+"""
 
 import os
 import signal
@@ -16,7 +18,7 @@ from mlagent.contracts.ports import CodeClass, Job
 from mlagent.sandbox.choose import choose_sandbox
 from mlagent.sandbox.doctor import run_canaries
 from mlagent.sandbox.process_tier import ProcessSandbox
-from mlagent.sandbox.staging import stage
+from mlagent.sandbox.staging import run_folder, stage
 from mlagent.testing.sandbox_suite import LIMITS, SandboxSuite, run_script
 
 
@@ -139,6 +141,22 @@ def test_a_private_file_is_copied_and_stays_private(tmp_path: Path) -> None:
     stage({"given.json": private}, Content().path("sandbox/runner.py"), tmp_path / "in")
     assert private.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "in" / "given.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_a_killed_process_left_is_removed_and_a_living_run_is_spared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with run_folder() as living:
+        dead = living.with_name("dead")
+        dead.mkdir()
+        (dead / "train.parquet").write_text("rows")
+        for folder in (living, dead):
+            os.utime(folder, (0, 0))
+        with run_folder():
+            assert living.exists()
+            assert not dead.exists()
+    assert not living.exists()
 
 
 def test_without_an_engine_shipped_code_falls_back_and_says_so(

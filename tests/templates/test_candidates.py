@@ -1,20 +1,194 @@
-"""Rendered candidates: they compile, run by hand, and data in them stays data."""
+"""Candidates on small tables: shapes, rare classes, gaps, tiny budgets, hostile names, replay."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_candidates_tables import churn_table, run_fit, spec_of
-
-from mlagent.content import Content
-from mlagent.contracts.errors import BadInput, MlagentError
-from mlagent.templates.candidates import default_members, render_candidate, required_packages
 
 NAMES = ("linear", "option_a", "option_b", "option_c")
+each_candidate = pytest.mark.parametrize("name", NAMES)
+
+
+def auc(truth: pd.Series, shares: np.ndarray) -> float:
+    """Share of (yes, no) pairs in the right order."""
+    yes, no = shares[truth.to_numpy() == "yes"], shares[truth.to_numpy() == "no"]
+    return float(np.mean(yes[:, None] > no[None, :]))
+
+
+@each_candidate
+def test_binary_predictions_rank_the_positive_class_last_in_the_spec(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn()
+    shares = load(name).run(table.train, table.spec, table.test)
+    assert shares.shape == (len(table.test),)
+    assert ((shares >= 0) & (shares <= 1)).all()
+    assert auc(table.truth, shares) > 0.75
+
+
+@each_candidate
+def test_a_class_of_one_row_and_a_class_of_none_keep_their_columns(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn("multiclass")
+    shares = load(name).run(table.train, table.spec, table.test)
+    assert shares.shape == (len(table.test), 5)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    assert (shares[:, 0] == 0).all()
+
+
+@each_candidate
+def test_regression_predictions_are_in_target_units(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn("regression")
+    values = load(name).run(table.train, table.spec, table.test)
+    errors = table.truth.to_numpy() - values
+    spread = table.truth.to_numpy() - table.train["y"].mean()
+    assert values.shape == (len(table.test),)
+    assert np.mean(errors**2) < 0.9 * np.mean(spread**2)
+
+
+@each_candidate
+def test_columns_with_role_id_constant_or_excluded_are_ignored(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn()
+    table.spec["columns"]["zone"]["role"] = "excluded"
+    table.spec["columns"]["plan"]["role"] = "constant"
+    table.spec["budget_s"] = 1.0
+    solution = load(name)
+    made = solution.module.fit(table.train, table.spec)
+    model = list(made)[-1] if hasattr(made, "__next__") else made
+    other = table.test.assign(key=0, zone="elsewhere", plan="other")
+    first, second = (solution.module.predict(model, rows) for rows in (table.test, other))
+    np.testing.assert_array_equal(first, second)
+
+
+@each_candidate
+def test_without_features_the_prior_is_predicted(name: str, load: Callable[[str], Any]) -> None:
+    train = pd.DataFrame(
+        {"same": ["a"] * 40, "none": [np.nan] * 40, "y": ["yes"] * 10 + ["no"] * 30}
+    )
+    spec = {
+        "task": "binary", "target": "y", "classes": ["no", "yes"], "metric": "roc_auc", "seed": 0,
+        "columns": {"same": {"role": "category", "dtype": "str"},
+                    "none": {"role": "number", "dtype": "float64"}},
+        "split": {"kind": "stratified"}, "budget_s": 1.0, "threads": 1, "members": [],
+    }  # fmt: skip
+    for columns in (spec["columns"], {}):
+        shares = load(name).run(train, {**spec, "columns": columns}, train.drop(columns="y"))
+        np.testing.assert_allclose(shares, 0.25, atol=0.01)
+
+
+@each_candidate
+def test_missing_unseen_and_infinite_cells_do_not_stop_a_prediction(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn(budget_s=1.0)
+    table.train.loc[:5, "amount"] = np.inf
+    rows = table.test.head(4).astype(object)
+    rows.loc[0, :] = None
+    rows.loc[1, "plan"] = "never seen"
+    rows.loc[2, "amount"] = -np.inf
+    rows.loc[3, "note"] = None
+    shares = load(name).run(table.train, table.spec, rows)
+    assert np.isfinite(shares).all()
+
+
+@each_candidate
+def test_a_tiny_budget_still_gives_a_model(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn(budget_s=0.2)
+    shares = load(name).run(table.train, table.spec, table.test)
+    assert np.isfinite(shares).all()
+
+
+@each_candidate
+def test_twelve_rows_are_enough_not_to_fail(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    for task in ("binary", "multiclass", "regression"):
+        table = churn(task, budget_s=0.5)
+        values = load(name).run(table.train.head(12), table.spec, table.test.head(5))
+        assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
+@pytest.mark.parametrize("name", ["option_b", "option_c"])
+def test_replaying_a_schedule_gives_the_same_bytes(
+    name: str, task: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn(task, budget_s=2.5)
+    solution = load(name)
+    original = solution.run(table.train, table.spec, table.test)
+    schedule = json.loads(Path("schedule.json").read_text())
+    assert schedule["members"]
+    replay = {**table.spec, "replay": schedule, "budget_s": 0.001}
+    again = solution.run(table.train, replay, table.test)
+    assert again.tobytes() == original.tobytes()
+    assert json.loads(Path("schedule.json").read_text())["members"] == schedule["members"]
+    assert solution.run(table.train, replay, table.test).tobytes() == again.tobytes()
+
+
+def test_replaying_option_a_gives_the_same_bytes(
+    load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn()
+    solution = load("option_a")
+    original = solution.run(table.train, table.spec, table.test)
+    replay = {**table.spec, "replay": json.loads(Path("schedule.json").read_text())}
+    assert solution.run(table.train, replay, table.test).tobytes() == original.tobytes()
+
+
+def test_coefficients_of_option_a_name_columns_and_values(
+    load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn()
+    *_, model = load("option_a").module.fit(table.train, table.spec)
+    named = model.coefficients()
+    assert named["column"].str.startswith("amount from").any()
+    assert named["column"].str.contains("plan is pro").any()
+
+
+def test_hostile_column_names_stay_data(
+    folders: dict[str, Path], load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn(budget_s=1.0)
+    hostile = {"amount": '"); import os #', "plan": "{{7*7}}", "zone": "a\nb:[]{}", "note": "'''"}
+    hostile["y"] = "{% raw %}"
+    train, test = table.train.rename(columns=hostile), table.test.rename(columns=hostile)
+    columns = {hostile.get(key, key): value for key, value in table.spec["columns"].items()}
+    spec = {**table.spec, "columns": columns, "target": "{% raw %}"}
+    for name in NAMES:
+        assert auc(table.truth, load(name).run(train, spec, test)) > 0.7
+        code = (folders[name] / "solution.py").read_text()
+        assert not any(value in code for value in (hostile["amount"], "{{", "{%"))
+
+
+@each_candidate
+def test_it_runs_by_hand_on_csv_files(
+    name: str, folders: dict[str, Path], tmp_path: Path, churn: Callable[..., Any]
+) -> None:
+    table = churn("multiclass", budget_s=1.5)
+    (tmp_path / "solution.py").write_bytes((folders[name] / "solution.py").read_bytes())
+    (tmp_path / "spec.json").write_text(json.dumps(table.spec))
+    table.train.to_csv(tmp_path / "train.csv", index=False)
+    table.test.to_csv(tmp_path / "test.csv", index=False)
+    done = subprocess.run(
+        [sys.executable, "solution.py", "train.csv", "test.csv"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    written = pd.read_csv(tmp_path / "predictions.csv")
+    assert list(written.columns) == table.spec["classes"]
+    np.testing.assert_allclose(written.sum(axis=1), 1.0)

@@ -42,14 +42,15 @@ class CatBoost:
 
     @staticmethod
     def within(params, seconds, race):
-        """The settings with the lowest learning rate that `seconds` a fold allow; see how fast rounds are."""
+        """(settings, seconds): the lowest useful learning rate for so many seconds a fold."""
         params = {**params, "most_rows": int(5_000 * race.clock.budget)}
         if "learning_rate" in params:
-            return params
+            return params, seconds
         trial = Member("pace", "catboost", {**params, "learning_rate": 0.1, "most_rounds": 25})
         trial.fit(race.problem, 0, [0], race.clock.at(race.clock.budget / 20))
-        rate = 60 * trial.parts[0].learner.pace / seconds
-        return {**params, "learning_rate": round(min(0.3, max(0.03, rate)), 3)}
+        slow = 60 * trial.parts[0].learner.pace
+        seconds = max(seconds, min(slow / 0.15, race.most_seconds()))
+        return {**params, "learning_rate": round(min(0.3, max(0.03, slow / seconds)), 3)}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
         """Boost until the validation loss stops falling, the deadline comes, or for `rounds` exactly."""

@@ -26,8 +26,8 @@ class Forest:
 
     @staticmethod
     def within(params, seconds, race):
-        """The settings with a sample of the rows when there are very many."""
-        return {**params, "most_rows": int(2_500 * race.clock.budget)}
+        """(settings, seconds): a sample of the rows when there are very many."""
+        return {**params, "most_rows": int(2_500 * race.clock.budget)}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
         """Grow until enough trees, too many nodes, or the deadline; or for `rounds` exactly."""

@@ -35,19 +35,24 @@ class LightGBM:
 
     @staticmethod
     def within(params, seconds, race):
-        """The settings with the lowest learning rate that `seconds` a fold allow."""
+        """(settings, seconds): the lowest useful learning rate for so many seconds a fold.
+
+        Rather than learn faster than 0.1 it asks for more time; later members may then have none.
+        """
         if "learning_rate" in params:
-            return params
+            return params, seconds
         size = max(0.4, (params.get("num_leaves", 31) / 31) ** 0.8)
-        rate = 0.1 * race.probe_rounds * race.probe_pace * size / seconds
-        return {**params, "learning_rate": round(min(0.2, max(0.03, rate)), 3)}
+        slow = race.probe_rounds * race.probe_pace * size
+        seconds = max(seconds, min(slow, race.most_seconds()))
+        rate = round(min(0.2, max(0.03, 0.1 * slow / seconds)), 3)
+        return {**params, "learning_rate": rate}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
         """Boost until the validation loss stops falling, the deadline comes, or for `rounds` exactly."""
         self.params["force_row_wise" if len(x) > 100_000 else "force_col_wise"] = True
         self.params["min_data_in_leaf"] = min(self.params["min_data_in_leaf"], max(1, len(x) // 20))
-        settings = {"categorical_feature": list(categorical) if self.native else []}
-        data = lightgbm.Dataset(x, y, params={**self.params, **settings})
+        categories = list(categorical) if self.native else []
+        data = lightgbm.Dataset(x, y, params=self.params, categorical_feature=categories)
         if rounds is not None:
 
             def stop(env):

@@ -11,26 +11,29 @@ class Linear:
 
     @staticmethod
     def within(params, seconds, race):
-        """The settings with a sample of the rows when there are very many."""
+        """(settings, seconds): a sample of the rows when there are very many."""
         cells = 2e5 * race.clock.budget
-        return {**params, "most_rows": linear_rows(race.problem, params.get("bins", 0), cells)}
+        most_rows = linear_rows(race.problem, params.get("bins", 0), cells)
+        return {**params, "most_rows": most_rows}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
-        """Fit at each strength until the validation loss has grown twice; `rounds` picks one."""
-        self.models, self.curve = {}, []
-        best = math.inf
-        for step, strength in enumerate(self.path, start=1):
-            if rounds is not None and step != rounds:
-                continue
-            self.models[step] = self._fitted(x, y, strength)
-            if rounds is not None:
-                self.done = rounds
-                break
-            self.curve.append(self._valid_loss(self.predict(valid, step), y_valid))
-            if self.curve[-1] < best:
-                best, best_step = self.curve[-1], step
-            late = time.monotonic() > deadline
-            if late or step - best_step >= 2:
+        """Fit at strengths around the middle until the validation loss grows; `rounds` picks one."""
+        self.models = {}
+        if rounds is not None:
+            self.models[rounds] = self._fitted(x, y, self.path[rounds - 1])
+            self.done = rounds
+            return self
+        self.curve = [math.inf] * len(self.path)
+        start = self.path.index(0.1)
+        for walk in (range(start, -1, -1), range(start + 1, len(self.path))):
+            for place in walk:
+                self.models[place + 1] = self._fitted(x, y, self.path[place])
+                prediction = self.predict(valid, place + 1)
+                self.curve[place] = self._valid_loss(prediction, y_valid)
+                worse = self.curve[place] > min(self.curve)
+                if worse or time.monotonic() > deadline:
+                    break
+            if time.monotonic() > deadline:
                 break
         return self
 

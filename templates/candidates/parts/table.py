@@ -38,13 +38,34 @@ def as_days(column):
     return ((moments - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(dtype=np.float64)
 
 
-def as_labels(column):
-    """A category column as an object array of stripped texts; None is missing."""
+def date_parts(days):
+    """Days since 1970 -> year, month, day, weekday (Monday is 0) and day of the year; NaN stays NaN."""
+    gaps = ~np.isfinite(days)
+    dates = np.floor(np.where(gaps, 0.0, days)).astype("int64").astype("datetime64[D]")
+    years, months = dates.astype("datetime64[Y]"), dates.astype("datetime64[M]")
+    parts = {
+        "year": years.astype("int64") + 1970,
+        "month": months.astype("int64") % 12 + 1,
+        "day": (dates - months).astype("int64") + 1,
+        "weekday": (dates.astype("int64") + 3) % 7,
+        "day of year": (dates - years).astype("int64") + 1,
+    }
+    return {name: np.where(gaps, np.nan, values) for name, values in parts.items()}
+
+
+def label_codes(column):
+    """A category column as (codes into labels, labels): stripped texts; None (and -1) is missing."""
     codes, values = pd.factorize(column)
     labels = np.empty(len(values) + 1, dtype=object)
     for position, value in enumerate(values):
         number = isinstance(value, (bool, int, float, np.number, np.bool_))
         labels[position] = (f"{float(value):.12g}" if number else str(value).strip()) or None
+    return codes, labels
+
+
+def as_labels(column):
+    """A category column as an object array of stripped texts; None is missing."""
+    codes, labels = label_codes(column)
     return labels[codes]
 
 
@@ -137,11 +158,10 @@ class TableReader:
     def _codes(self, frame):
         columns = []
         for key, vocabulary in self.vocabularies.items():
-            labels = as_labels(frame[key[0] if isinstance(key, tuple) else key])
+            codes, labels = label_codes(frame[key[0] if isinstance(key, tuple) else key])
             if isinstance(key, tuple):
-                texts = [None if v is None else self._prefix(v) for v in labels]
-                labels = np.array(texts, dtype=object)
-            columns.append(vocabulary.get_indexer(pd.Index(labels, dtype=object)))
+                labels = np.array([v and self._prefix(v) for v in labels], dtype=object)
+            columns.append(vocabulary.get_indexer(pd.Index(labels, dtype=object))[codes])
         if not columns:
             return np.zeros((len(frame), 0), dtype=np.int32)
         return np.column_stack(columns).astype(np.int32)
@@ -157,21 +177,21 @@ class TableReader:
             add(name, as_numbers(frame[name]))
         days = {name: as_days(frame[name]) for name in self.named("datetime")}
         for name, values in days.items():
-            known = np.where(np.isfinite(values), values, 0.0)
-            moments = pd.DatetimeIndex(pd.Timestamp(0) + pd.to_timedelta(known, unit="D"))
-            gaps = ~np.isfinite(values)
-            for part in ("year", "month", "day", "dayofweek", "dayofyear"):
-                add(f"{name} {part}", np.where(gaps, np.nan, np.asarray(getattr(moments, part))))
+            for part, number in date_parts(values).items():
+                add(f"{name} {part}", number)
             add(f"{name} hour", np.round(24 * (values - np.floor(values)), 3))
             add(f"{name} days", values - self.first_day[name])
         for first, second in list(itertools.combinations(days, 2))[:10]:
             add(f"{second} - {first} (hours)", 24 * (days[second] - days[first]))
         for name in self.counts:
-            codes = self.vocabularies[name].get_indexer(pd.Index(as_labels(frame[name])))
-            add(f"{name} frequency", np.append(self.counts[name], 0.0)[codes])
+            codes, labels = label_codes(frame[name])
+            places = self.vocabularies[name].get_indexer(pd.Index(labels, dtype=object))
+            add(f"{name} frequency", np.append(self.counts[name], 0.0)[places][codes])
         for name in sorted(self.mixed):
-            texts = pd.Series(as_labels(frame[name]), dtype=object)
-            add(f"{name} number", as_numbers(texts.str.extract(r"(\d{1,15})", expand=False)))
+            codes, labels = label_codes(frame[name])
+            found = [re.search(r"\d{1,15}", v or "") for v in labels]
+            numbers = np.array([float(hit.group()) if hit else np.nan for hit in found])
+            add(f"{name} number", numbers[codes])
         for name in self.named("text"):
             texts = as_texts(frame[name])
             length = np.array([len(t) for t in texts], dtype=np.float64)

@@ -1,0 +1,47 @@
+"""Which file is meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlagent.contracts.errors import BadInput
+from mlagent.data.find import find_table
+
+
+def test_the_only_data_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "churn.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "plan.yaml").write_text("x: 1\n")
+    (tmp_path / ".hidden.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "predictions.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "requirements.txt").write_text("pandas\n")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "old.csv").write_text("a,b\n1,2\n")
+    assert find_table(tmp_path) == tmp_path / "churn.csv"
+
+
+def test_two_plausible_files_are_never_guessed_between(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.parquet"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    with pytest.raises(BadInput, match=r"'a.csv', 'b.parquet'.*--data"):
+        find_table(tmp_path)
+
+
+def test_an_empty_folder_has_no_table(tmp_path: Path) -> None:
+    assert find_table(tmp_path) is None
+
+
+def test_the_flag_beats_the_configuration_and_the_folder(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    assert find_table(tmp_path, tmp_path / "b.csv", "c.csv") == tmp_path / "b.csv"
+    assert find_table(tmp_path, None, "c.csv") == tmp_path / "c.csv"
+
+
+def test_a_named_file_that_is_absent_is_an_error_with_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "churn.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(BadInput, match=r"does not exist.*'churn.csv'"):
+        find_table(tmp_path, tmp_path / "chrun.csv")
+    with pytest.raises(BadInput, match="is a folder"):
+        find_table(tmp_path, tmp_path)

@@ -1,0 +1,180 @@
+"""`plan`, `execute`, `predict`, `board`, `compare` as a user types them, in the process tier."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.run import Ledger, Manifest
+from mlagent.store.files import sha256_of
+from mlagent.store.journal import read_journal
+from mlagent.testing.tables import churn_frame, write_csv
+
+NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent.sock"}
+BUDGET_S = 24
+
+
+def mlagent(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlagent", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | NO_ENGINE,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where a churn table was planned and executed once."""
+    folder = tmp_path_factory.mktemp("project")
+    write_csv(churn_frame(), folder / "churn.csv")
+    planned = mlagent(folder, "plan", "churn model")
+    assert planned.returncode == 0, planned.stderr
+    done = mlagent(
+        folder, "execute", "--budget", f"{BUDGET_S}s", "--select", "ml-engineer=option_b"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(project: Path) -> Path:
+    (found,) = (path for path in (project / "runs").iterdir() if path.is_dir())
+    return found
+
+
+def test_the_score_stands_beside_dummy_and_linear_with_intervals(run: Path) -> None:
+    evaluation = Evaluation.model_validate_json((run / "evaluation.json").read_bytes())
+    assert evaluation.metric == "roc_auc"
+    assert evaluation.judged_on == "vault"
+    assert evaluation.model.low <= evaluation.model.value <= evaluation.model.high
+    assert set(evaluation.baselines) == {"dummy", "linear"}
+    assert evaluation.baselines["dummy"].value == 0.5
+    assert evaluation.difference_to_dummy.verdict == "better"
+    assert evaluation.seal.opening == 1
+    assert evaluation.tier == "T0"
+
+
+def test_the_tier_is_the_first_line_and_stands_in_the_verdict(project: Path, run: Path) -> None:
+    first = (project / "stdout.txt").read_text().splitlines()[0]
+    assert "T0" in first
+    manifest = Manifest.model_validate_json((run / "manifest.json").read_bytes())
+    assert "T0" in manifest.verdict
+
+
+def test_what_the_process_tier_cannot_keep_reads_not_enforced(run: Path) -> None:
+    ledger = Ledger.model_validate_json((run / "ledger.json").read_bytes())
+    outcomes = {(entry.agent, entry.clause.split(":")[0]): entry.outcome for entry in ledger.entries}
+    assert outcomes["ml-engineer", "resources.network"] == "not enforced"
+    assert outcomes["ml-engineer", "guardrails.labels"] == "not enforced"
+    failed = [entry for entry in ledger.entries if entry.outcome == "fail"]
+    assert failed == []
+
+
+def test_the_manifest_names_every_file_and_the_journal_head(run: Path) -> None:
+    manifest = Manifest.model_validate_json((run / "manifest.json").read_bytes())
+    files = {
+        str(path.relative_to(run)): sha256_of(path)
+        for path in run.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    assert manifest.files == files
+    events = read_journal(run / "journal.jsonl")
+    assert manifest.journal_head == events[-1].hash
+    assert manifest.journal_events == len(events)
+
+
+def test_no_raw_row_stays_in_the_run_folder(run: Path) -> None:
+    hits = [
+        str(path.relative_to(run))
+        for path in run.rglob("*")
+        if path.is_file() and b"CANARY" in path.read_bytes()
+    ]
+    assert hits == []
+
+
+def test_scratch_space_is_gone(project: Path) -> None:
+    assert not (project / ".mlagent" / "scratch").exists()
+
+
+def test_pages_are_there_and_load_nothing_from_elsewhere(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    for name in ("Leaderboard", "Findings", "Slices", "Ledger"):
+        assert name in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    assert (run / "model_card.md").stat().st_size > 1000
+    assert (run / "artifacts" / "data-explorer" / "explore.html").exists()
+
+
+def test_new_rows_are_predicted_without_the_id_column(project: Path) -> None:
+    new = churn_frame(rows=40, seed=9).drop(columns=["churned", "customer_id"])
+    new["fee"] = ["not a number", *new["fee"].astype(str)[1:]]
+    new.to_csv(project.parent / "new.csv", index=False)
+    out = project.parent / "scored.csv"
+    done = mlagent(project, "predict", str(project.parent / "new.csv"), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "'fee': 1" in done.stdout
+    scored = pd.read_csv(out)
+    assert len(scored) == 40
+    assert list(scored.columns[-3:]) == ["prediction", "p_no", "p_yes"]
+    assert scored["p_yes"].between(0, 1).all()
+    assert (scored["p_no"] + scored["p_yes"]).round(9).eq(1).all()
+
+
+def test_a_missing_feature_column_is_named(project: Path) -> None:
+    new = churn_frame(rows=5, seed=9).drop(columns=["tenure"])
+    new.to_csv(project.parent / "short.csv", index=False)
+    done = mlagent(project, "predict", str(project.parent / "short.csv"))
+    assert done.returncode == 2
+    assert "tenure" in done.stderr
+
+
+def test_the_board_the_runs_and_the_report_can_be_asked_for_as_json(
+    project: Path, run: Path
+) -> None:
+    board = json.loads(mlagent(project, "board", "--json").stdout)
+    assert {row["name"] for row in board["rows"]} == {"option_b", "linear", "dummy"}
+    runs = json.loads(mlagent(project, "runs", "--json").stdout)
+    assert [row["run"] for row in runs["runs"]] == [run.name]
+    report = json.loads(mlagent(project, "report", "--json").stdout)
+    assert Path(report["report"]).is_file()
+
+
+def test_a_run_is_not_distinguishable_from_itself(project: Path, run: Path) -> None:
+    made = json.loads(mlagent(project, "compare", run.name, "--json").stdout)
+    assert made["difference"]["verdict"] == "not distinguishable"
+    assert made["difference"]["value"] == 0
+
+
+def test_a_strangers_candidate_needs_a_container(project: Path) -> None:
+    folder = project.parent / "candidate"
+    folder.mkdir(exist_ok=True)
+    (folder / "solution.py").write_text("def fit(train, spec): ...\ndef predict(m, f): ...\n")
+    done = mlagent(project, "try", str(folder))
+    assert done.returncode == 4
+    assert "container" in done.stderr
+
+
+def test_a_changed_table_is_refused_with_both_fingerprints(project: Path) -> None:
+    table = project / "churn.csv"
+    before = table.read_bytes()
+    try:
+        table.write_bytes(before + before.splitlines(keepends=True)[-1])
+        done = mlagent(project, "execute")
+    finally:
+        table.write_bytes(before)
+    assert done.returncode == 2
+    assert done.stderr.count("sha256") >= 1
+    assert "changed" in done.stderr
