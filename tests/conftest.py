@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,26 +27,13 @@ def datasets_root() -> Path:
     return root
 
 
-@cache
-def engine_problem() -> str | None:
-    """None when a container engine answers, else why not."""
-    try:
-        import docker
-
-        client = docker.from_env(timeout=5)
-        try:
-            client.ping()
-        finally:
-            client.close()
-    except Exception as problem:  # every way of being absent is a reason to skip
-        return f"no container engine answers: {type(problem).__name__}"
-    return None
-
-
 @pytest.fixture(autouse=True)
 def _docker_marker(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("docker") and (problem := engine_problem()):
-        _absent("docker", problem)
+    if request.node.get_closest_marker("docker"):
+        from mlagent.testing.engine import engine_problem
+
+        if problem := engine_problem():
+            _absent("docker", problem)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,8 +1,9 @@
 """Keep the generated parts of the docs true.
 
-A block between `<!-- help: mlagent plan -->` and `<!-- end -->` is the output of `mlagent plan --help`; a block
-between `<!-- json: NAME RECORD -->` and `<!-- end -->` is a file of a real run: `--run FOLDER` renews it, `--check`
-validates it against the record. Guarantees nothing about the prose around.
+A block between `<!-- help: mlagent plan -->` and `<!-- end -->` is the output of `mlagent plan
+--help`; a block between `<!-- json: NAME RECORD -->` and `<!-- end -->` is a file of a real run:
+`--run FOLDER` renews it, `--check` validates it against the record. Guarantees nothing about the
+prose around.
 """
 
 from __future__ import annotations

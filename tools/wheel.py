@@ -1,7 +1,7 @@
 """Build the wheel, install it into a clean venv, and try it from an empty folder.
 
-Guarantees that what a user installs carries its content (contracts, templates, sandbox files) and works away
-from the checkout. Needs the package registry for the dependencies.
+Guarantees that what a user installs carries its content (contracts, templates, sandbox files) and
+works away from the checkout. Needs the package registry for the dependencies.
 """
 
 from __future__ import annotations

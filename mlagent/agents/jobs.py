@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from mlagent.content import Content
 from mlagent.contracts.base import Record, Role
 from mlagent.contracts.contract import Contract
-from mlagent.contracts.errors import MlagentError
+from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.contracts.ports import CodeClass, Job, Journal, Limits, Outcome, Progress, Sandbox
 from mlagent.documents import read_record
 from mlagent.sandbox.limits import default_limits
@@ -48,6 +48,7 @@ class Desk:
         scratch: private folder of this run; inputs are written below it.
         memory_mb, cpus: limits of each job, before the contract's ceilings.
         contracts: no job runs that its agent's contract does not allow.
+        retries: how often an agent may try again after a record that broke its schema.
         stop: asked while a job runs; True ends it early.
     """
 
@@ -60,6 +61,7 @@ class Desk:
     memory_mb: int
     cpus: int
     contracts: Mapping[Role, Contract]
+    retries: int = 0
     stop: Callable[[], bool] = lambda: False
     done: list[JobFacts] = field(default_factory=list)
 
@@ -174,29 +176,36 @@ class Desk:
         """
         asked = self.folder(f"in/{name}") / "request.json"
         asked.write_text(json.dumps(request, allow_nan=False))
-        outcome = self.run(
-            agent,
-            name,
-            "script",
-            inputs={
-                **self._script(relative),
-                "dev.parquet": table,
-                "request.json": asked,
-            },
-            outputs={"result.json": 8 * MB},
-            into=into,
-            wall_s=wall_s,
-            code=self.shipped_class(relative),
-        )
-        found = outcome.files.get("result.json")
-        if not outcome.ok or found is None:
-            raise MlagentError(
-                f"The {agent} did not finish ({name}): {outcome.sentence}",
-                remedy=last_words(outcome.log),
+        inputs = {**self._script(relative), "dev.parquet": table, "request.json": asked}
+        attempts = 1 + self.retries
+        for attempt in range(1, attempts + 1):
+            outcome = self.run(
+                agent,
+                name,
+                "script",
+                inputs=inputs,
+                outputs={"result.json": 8 * MB},
+                into=into,
+                wall_s=wall_s,
+                code=self.shipped_class(relative),
             )
-        return read_record(
-            model, found.path.read_text(encoding="utf-8"), f"{name}: result.json", format="json"
-        )
+            found = outcome.files.get("result.json")
+            if not outcome.ok or found is None:
+                raise MlagentError(
+                    f"The {agent} did not finish ({name}): {outcome.sentence}",
+                    remedy=last_words(outcome.log),
+                )
+            text = found.path.read_text(encoding="utf-8")
+            try:
+                return read_record(model, text, f"{name}: result.json", format="json")
+            except BadInput as problem:
+                self.journal.append("record.refused", agent=agent, job=name, why=problem.message)
+                if attempt == attempts:
+                    raise MlagentError(
+                        f"The {agent} did not deliver a valid record: {problem.message}",
+                        remedy=problem.remedy,
+                    ) from None
+        raise AssertionError("at least one attempt is made")
 
 
 def permit(

@@ -22,7 +22,7 @@ Verdict = Literal[
     "forbidden",  # killed for a system call that the profile forbids
     "killed",  # killed from outside
     "vanished",  # removed from outside while it ran
-    "stopped",  # ended early because `stop` said so (Ctrl-C); outputs are collected as at the deadline
+    "stopped",  # `stop` said so (Ctrl-C); outputs are collected as at the deadline
 ]
 """How a job ended. A broken sandbox is not a verdict: it raises SandboxBroken."""
 

@@ -1,4 +1,4 @@
-"""Profile: each column's kind and counts, from a sample of rows and one streaming pass.
+"""Profile: each column's kind and counts, from a sample of rows and a streaming count.
 
 Guarantees: aggregates only (a value is shown when it stands in at least 10 rows of a category
 column); nothing joins a feature with the target; up to 50,000 rows every count is exact, above that
@@ -188,7 +188,7 @@ def _middle(kind: Kind) -> float:
 
 
 def _stream(table: Table, kinds: Sequence[Kind]) -> list[dict[str, Any]]:
-    """One pass over the whole table; a second one for columns that hold infinities or NaN."""
+    """Counts of the whole table; one more pass for columns that hold infinities or NaN."""
     import math
 
     every = dict(enumerate(kinds))
@@ -227,12 +227,23 @@ def _aggregate(table: Table, kinds: dict[int, Kind], *, finite: bool) -> dict[in
     fields = {n: _fields(n, kind) for n, kind in kinds.items()}
     if finite:
         fields = {n: [*some, ("nan", f"count(*) FILTER (n{n})")] for n, some in fields.items()}
-    wanted = ", ".join(sql for some in fields.values() for _, sql in some)
-    row = table.engine.rows(
-        f"SELECT {wanted} FROM (SELECT {', '.join(['*', *numbers])} FROM {table.relation})"
-    )[0]
-    values = iter(row)
-    return {n: {key: next(values) for key, _ in some} for n, some in fields.items()}
+    source = f"(SELECT {', '.join(['*', *numbers])} FROM {table.relation})"
+    seen: dict[int, dict[str, Any]] = {n: {} for n in kinds}
+    # histograms apart from the rest: together they take twice the time of two passes (duckdb 2.0)
+    for histograms in (False, True):
+        wanted = [
+            (n, key, sql)
+            for n, some in fields.items()
+            for key, sql in some
+            if (key == "histogram") == histograms
+        ]
+        if wanted:
+            row = table.engine.rows(f"SELECT {', '.join(sql for *_, sql in wanted)} FROM {source}")[
+                0
+            ]
+            for (n, key, _), value in zip(wanted, row, strict=True):
+                seen[n][key] = value
+    return seen
 
 
 def _value_counts(

@@ -1,4 +1,5 @@
-"""`doctor` and `sandbox build`: what this machine has, and whether the sandbox keeps its promises."""
+"""`doctor` and `sandbox build`: what this machine has, and whether the sandbox keeps its
+promises."""
 
 from __future__ import annotations
 
@@ -56,9 +57,7 @@ def check_up(*, fresh: bool) -> CheckUp:
     return CheckUp(tuple(items), sentence)
 
 
-def build_sandbox(
-    base: str | None, wheelhouse: Path | None, on_line: Callable[[str], None]
-) -> str:
+def build_sandbox(base: str | None, wheelhouse: Path | None, on_line: Callable[[str], None]) -> str:
     """Build the image; its id. Raises BadInput, PrerequisiteMissing, SandboxBroken."""
     if wheelhouse is not None and not wheelhouse.is_dir():
         raise BadInput(

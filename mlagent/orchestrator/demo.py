@@ -1,4 +1,5 @@
-"""`demo`: a churn table whose best possible ROC AUC is known by construction, planned, run and judged.
+"""`demo`: a churn table whose best possible ROC AUC is known by construction, planned, run and
+judged.
 
 Guarantees that the truth behind the table (each row's probability) is used for nothing but the last
 sentence. The table is generated; nobody's data ships.
@@ -74,7 +75,9 @@ def make_churn(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     usage = rng.lognormal(3.0, 0.7, rows).round(1)
     region = rng.choice([f"R{i:02d}" for i in range(24)], rows)
     payment = rng.choice(["card", "bank transfer", "mailed check"], rows, p=[0.5, 0.3, 0.2])
-    signup = pd.Timestamp("2026-01-01") - pd.to_timedelta(tenure * 30 + rng.integers(0, 30, rows), "D")
+    signup = pd.Timestamp("2026-01-01") - pd.to_timedelta(
+        tenure * 30 + rng.integers(0, 30, rows), "D"
+    )
     by_region = dict(zip([f"R{i:02d}" for i in range(24)], rng.normal(0, 0.45, 24), strict=True))
     logit = (
         -0.7
@@ -90,8 +93,12 @@ def make_churn(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     )
     probability = 1 / (1 + np.exp(-logit))
     churned = rng.random(rows) < probability
-    income = np.where(rng.random(rows) < 0.15, "", [f"{v:,.0f}" for v in rng.lognormal(10.6, 0.4, rows)])
-    total = np.where(tenure <= 1, " ", (fee * tenure * rng.normal(1, 0.03, rows)).round(2).astype(str))
+    income = np.where(
+        rng.random(rows) < 0.15, "", [f"{v:,.0f}" for v in rng.lognormal(10.6, 0.4, rows)]
+    )
+    total = np.where(
+        tenure <= 1, " ", (fee * tenure * rng.normal(1, 0.03, rows)).round(2).astype(str)
+    )
     table = pd.DataFrame(
         {
             "customer_id": [f"C{number:07d}" for number in rng.permutation(rows) + 1_000_000],
@@ -132,11 +139,7 @@ def run_demo(
     table.to_csv(folder / TABLE, index=False)
     make_plan_here(folder, PlanFlags("churn model", data=folder / TABLE, seed=seed), None)
     finished = execute_here(folder, ExecuteFlags(budget_s=budget_s), make_progress)
-    seal = next(
-        item
-        for item in Project(folder).seals()
-        if item.id == finished.evaluation.seal.id
-    )
+    seal = next(item for item in Project(folder).seals() if item.id == finished.evaluation.seal.id)
     rows = np.asarray(seal.vault_rows, dtype=np.int64)
     codes = (table["churned"].to_numpy() == "yes").astype(np.int64)[rows]
     best = compute("roc_auc", Truth("binary", codes, ("no", "yes")), probability[rows])

@@ -12,11 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mlagent.data.frames import write_frame
-from mlagent.referee.dummy import dummy_prediction
-from mlagent.referee.importance import REPEATS, permuted_copies
-from mlagent.referee.threshold import best_threshold
-from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
 from mlagent.agents.ml_engineer import (
     CandidateFolder,
@@ -29,11 +24,17 @@ from mlagent.agents.ml_engineer import (
 from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
 from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.evaluation import CandidateScore
-from mlagent.referee.intervals import judge_many
+from mlagent.data.frames import write_frame
+from mlagent.referee.dummy import dummy_prediction
+from mlagent.referee.importance import REPEATS, permuted_copies
+from mlagent.referee.intervals import judge_many, time_blocks
 from mlagent.referee.leaderboard import choose
 from mlagent.referee.metrics import Truth, Undefined, compute
+from mlagent.referee.threshold import best_threshold
 from mlagent.store.files import write_json
+from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
+from .resuming import load_fitted, load_folds, save_fitted, save_folds
 from .saved import write_predictions
 from .state import Bench, State
 
@@ -126,17 +127,21 @@ def _score(
     probe_rows: int = 0,
 ) -> None:
     assert state.dev_file is not None
-    state.scored[candidate.name] = score_on_folds(
-        bench.desk,
-        candidate,
-        train=state.dev_file,
-        folds=state.folds,
-        truth=truth,
-        budget_s=budget_s,
-        into=bench.desk.folder(f"out/folds-{candidate.name}"),
-        probe=probe,
-        probe_rows=probe_rows,
-    )
+    known = load_folds(bench.run, candidate.name)
+    if known is None:
+        known = score_on_folds(
+            bench.desk,
+            candidate,
+            train=state.dev_file,
+            folds=state.folds,
+            truth=truth,
+            budget_s=budget_s,
+            into=bench.desk.folder(f"out/folds-{candidate.name}"),
+            probe=probe,
+            probe_rows=probe_rows,
+        )
+        save_folds(bench.run, known)
+    state.scored[candidate.name] = known
 
 
 def _probe(bench: Bench, state: State) -> tuple[Path | None, int]:
@@ -159,8 +164,9 @@ def author(bench: Bench, state: State, name: CandidateName, budget_s: float) -> 
     """Have the template author write a candidate folder for this task."""
     folder = bench.run.path / "artifacts" / "ml-engineer" / name
     folder.mkdir(parents=True, exist_ok=True)
-    spec = candidate_spec(bench, state, name, budget_s)
-    render_candidate(bench.desk.content, name, spec, folder)
+    if not (state.facts["resumed"] and (folder / "README.md").exists()):
+        spec = candidate_spec(bench, state, name, budget_s)
+        render_candidate(bench.desk.content, name, spec, folder)
     return CandidateFolder(
         name, folder, bench.desk.shipped_class(f"templates/candidates/{name}.py.j2")
     )
@@ -213,13 +219,17 @@ def fit_linear(bench: Bench, state: State) -> Fitted:
     """The linear baseline on all dev rows, for the verdict."""
     assert state.linear is not None
     assert state.dev_file is not None
-    return fit(
-        bench.desk,
-        state.linear,
-        train=state.dev_file,
-        budget_s=LINEAR_BUDGET_S,
-        into=bench.desk.folder("out/model-linear"),
-    )
+    known = load_fitted(bench.run, "linear")
+    if known is None:
+        known = fit(
+            bench.desk,
+            state.linear,
+            train=state.dev_file,
+            budget_s=LINEAR_BUDGET_S,
+            into=bench.desk.folder("out/model-linear"),
+        )
+        save_fitted(bench.run, "linear", known)
+    return known
 
 
 def _keep(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
@@ -244,7 +254,7 @@ def _keep(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
         truth,
         {name: layers[name] for name in order},
         seed=state.request.seed,
-        clusters=dev_clusters(state),
+        clusters=clusters_of(state, state.dev),
         folds=state.folds,
         thresholds=thresholds or None,
         cost=cost(bench, state),
@@ -281,7 +291,7 @@ def _write_oof(
 ) -> None:
     fold, row = np.nonzero(oof.folds == 2)
     table = _table(state)
-    clusters = dev_clusters(state)
+    clusters = clusters_of(state, state.dev)
     write_predictions(
         bench.run,
         "oof",
@@ -321,10 +331,12 @@ def _fold_value(
         return None
 
 
-def dev_clusters(state: State) -> np.ndarray | None:
-    """Group of each dev row, for intervals; None when rows are independent."""
-    groups = state.facts["row_facts"].groups
-    return None if groups is None else np.asarray(groups[state.dev])
+def clusters_of(state: State, rows: np.ndarray) -> np.ndarray | None:
+    """Rows that intervals draw together: groups, blocks of time, or None for independent rows."""
+    facts = state.facts["row_facts"]
+    if facts.groups is not None:
+        return np.asarray(facts.groups[rows])
+    return None if facts.times is None else time_blocks(facts.times[rows])
 
 
 def cost(bench: Bench, state: State) -> list[list[float]] | None:
@@ -354,14 +366,16 @@ def start_seconds(state: State) -> float:
     return min(15.0, max(0.5, linear.wall_s - linear.fit_seconds))
 
 
-def reserve(state: State) -> float:
+def reserve(bench: Bench, state: State) -> float:
     """Seconds kept for verdict, package and report."""
     result = state.scored.get(state.winner)
     held = max(1, int((state.folds == 2).sum()))
     per_row = (result.predict_seconds if result else 0.0) / held
     rows = len(state.judged) or 1_000
     jobs = 2 * start_seconds(state)
-    return 3.0 + jobs + min(20.0, 2 * per_row * rows) + min(10.0, len(state.judged) / 20_000)
+    work = 3.0 + jobs + min(20.0, 2 * per_row * rows) + min(10.0, len(state.judged) / 20_000)
+    share = bench.policies.execution.budget_shares.package
+    return max(work, min(60.0, share * state.request.budget_s))
 
 
 def fit_winner(bench: Bench, state: State) -> None:
@@ -369,21 +383,23 @@ def fit_winner(bench: Bench, state: State) -> None:
     assert state.dev_file is not None
     if state.winner != "linear":
         start = start_seconds(state)
-        seconds = left(bench, state) - reserve(state) - start
+        seconds = left(bench, state) - reserve(bench, state) - start
         if state.request.refit:
             seconds *= 0.5
         seconds = max(1.0, seconds)
-        candidate = author(bench, state, state.request.selection["ml-engineer"], seconds)
-        state.chosen = candidate
-        bench.desk.progress.update(candidate=state.winner, fit_seconds=round(seconds))
-        fitted = fit(
-            bench.desk,
-            candidate,
-            train=state.dev_file,
-            budget_s=seconds,
-            into=bench.desk.folder("out/model"),
-            grace_s=start + 2.0 + state.request.budget_s * 0.04,
-        )
+        fitted = load_fitted(bench.run, state.winner)
+        if fitted is None:
+            state.chosen = author(bench, state, state.request.selection["ml-engineer"], seconds)
+            bench.desk.progress.update(candidate=state.winner, fit_seconds=round(seconds))
+            fitted = fit(
+                bench.desk,
+                state.chosen,
+                train=state.dev_file,
+                budget_s=seconds,
+                into=bench.desk.folder("out/model"),
+                grace_s=start + 2.0 + state.request.budget_s * 0.04,
+            )
+            save_fitted(bench.run, state.winner, fitted)
         state.fitted[state.winner] = fitted
         if not fitted.ok:
             note = f"{state.winner} left no model ({fitted.outcome}); the linear model ships."

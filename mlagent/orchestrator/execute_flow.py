@@ -1,7 +1,8 @@
-"""`execute`, from flags to a finished run: load and check the plan, open the sandbox, run, always clean up.
+"""`execute`, from flags to a finished run: load and check the plan, open the sandbox, run, always
+clean up.
 
-Guarantees: one run at a time in a folder; scratch space and sandbox objects are removed whatever happens; a run
-that stops early can be resumed at a phase boundary.
+Guarantees: one run at a time in a folder; scratch space and sandbox objects are removed whatever
+happens; a run that stops early can be resumed at a phase boundary.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, cast
 from mlagent import __version__
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
-from mlagent.contracts.base import Role
+from mlagent.contracts.base import ROLES, Role
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import OptionName, Plan
@@ -91,7 +92,8 @@ def execute_here(
 
 
 def check_review(content: Content, request: Request, sandbox: Sandbox, *, force: bool) -> None:
-    """Review the plan as it now stands, after edits. Raises BadInput for a no-go without `force`."""
+    """Review the plan as it now stands, after edits. Raises BadInput for a no-go without
+    `force`."""
     plan = request.plan.model_copy(update={"selection": dict(request.selection)})
     review = review_again(
         plan,
@@ -148,12 +150,17 @@ def _execute(
                 started=started,
                 stop=stop,
             )
+            bench.started -= spent_before(run)
             created = begin(bench.run, journal, plan, request, opened.sandbox, bench.desk.cpus, now)
-            state = execute(
-                bench, request, created=created, schedules=schedules(request.replay)
-            )
+            state = execute(bench, request, created=created, schedules=schedules(request.replay))
     assert state.evaluation is not None
     return Finished(run, state.evaluation, tuple(state.notes))
+
+
+def spent_before(run: RunFolder) -> float:
+    """Seconds that the finished phases of a resumed run took; 0 for a new run."""
+    events = read_journal(run.path / "journal.jsonl")
+    return max((event.elapsed_s for event in events if event.kind == "phase.done"), default=0.0)
 
 
 def begin(
@@ -217,7 +224,9 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
 
 def unfinished(project: Project) -> RunFolder:
     """The latest unfinished run. Raises BadInput when there is none."""
-    runs = [run for run in project.runs.all() if not run.finished and (run.path / "plan.yaml").exists()]
+    runs = [
+        run for run in project.runs.all() if not run.finished and (run.path / "plan.yaml").exists()
+    ]
     if not runs:
         raise BadInput(
             f"There is no unfinished run in {str(project.runs.root)!r}.",
@@ -257,7 +266,9 @@ def make_request(
     if flags.refit not in (None, "all"):
         raise BadInput(f"--refit {flags.refit!r} is not known.", remedy="Write --refit all.")
     if flags.memory_mb is not None and flags.memory_mb < 256:
-        raise BadInput(f"--memory {flags.memory_mb} is too small.", remedy="Give at least 256 (MB).")
+        raise BadInput(
+            f"--memory {flags.memory_mb} is too small.", remedy="Give at least 256 (MB)."
+        )
     if flags.test is not None and not flags.test.is_file():
         raise BadInput(f"There is no test file {str(flags.test)!r}.")
     replay = project.runs.find(flags.replay) if flags.replay else None
@@ -278,7 +289,7 @@ def make_request(
 
 
 def _check_roles(plan: Plan, selection: dict[Role, OptionName]) -> None:
-    missing = [role for role in ("data-explorer", "statistical-analyst", "ml-engineer") if role not in selection]
+    missing = [role for role in ROLES if role not in selection]
     if missing:
         raise BadInput(
             f"The plan selects no option for {', '.join(missing)}: nothing to train.",

@@ -2,9 +2,10 @@
 
 explore -> analyse -> baselines and folds -> fit -> verdict -> package -> report -> manifest
 
-Guarantees: the budget is wall clock from the start to the manifest; labels of the vault stay in this
-process; what a candidate says of itself is never stored as a score; the manifest is written last. Does
-not guarantee that two runs without `--replay` give the same model: the clock decides how far a fit gets.
+Guarantees: the budget is wall clock from the start to the manifest; labels of the vault stay in
+this process; what a candidate says of itself is never stored as a score; the manifest is written
+last. Does not guarantee that two runs without `--replay` give the same model: the clock decides how
+far a fit gets.
 """
 
 from __future__ import annotations
@@ -53,6 +54,16 @@ def execute(
         for event in read_journal(bench.run.path / "journal.jsonl")
         if event.kind == "phase.done"
     }
+    try:
+        _work(bench, state, done)
+    finally:
+        if state.table is not None:
+            state.table.typed.close()
+    finish(bench, state)
+    return state
+
+
+def _work(bench: Bench, state: State, done: set[str]) -> None:
     for name, title, work in PHASES:
         bench.desk.progress.phase(name, title)
         bench.journal.append("phase.start", phase=name)
@@ -65,5 +76,3 @@ def execute(
             )
             raise
         bench.journal.append("phase.done", phase=name)
-    finish(bench, state)
-    return state

@@ -1,7 +1,7 @@
 """The last phases: package and verify, report and model card, ledger, manifest.
 
-Guarantees: the packaged model predicts in a fresh sandbox the same bytes as at judging; the manifest is
-written last, by rename, and names the sha256 of everything else.
+Guarantees: the packaged model predicts in a fresh sandbox the same bytes as at judging; the
+manifest is written last, by rename, and names the sha256 of everything else.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mlagent.store.files import sha256_of, write_json
 
 from .engineering import left
 from .evidence import ledger_of
+from .resuming import forget
 from .state import Bench, State
 
 VERIFY_ROWS = 1_000
@@ -73,7 +74,7 @@ def _verify(bench: Bench, state: State, packaged: CandidateFolder) -> None:
         into=bench.desk.folder("out/verify"),
         name="package check",
     )
-    equal = array is not None and array.tobytes() == check["bytes"]
+    equal = array is not None and array.tobytes() == check["predictions"].tobytes()
     state.facts["package_verified"] = equal
     bench.journal.append("verified", rows=check["rows"], equal=equal, outcome=outcome)
     if not equal:
@@ -153,34 +154,13 @@ def write_reports(bench: Bench, state: State) -> None:
     )
 
 
-def _write_times(bench: Bench, state: State) -> None:
-    """times.json: what each agent was estimated to take and took; the next plan learns from it."""
-    assert state.table is not None
-    rows = []
-    for agent, option in state.request.selection.items():
-        plan = state.request.plan.agent_plans[agent].implementation_options[option]
-        rows.append(
-            {
-                "agent": agent,
-                "option": option,
-                "rows": len(state.table.usable),
-                "columns": len(state.features),
-                "estimated_s": round(plan.time_estimate_hours * 3600, 2),
-                "actual_s": round(
-                    sum(job.wall_s for job in bench.desk.done if job.agent == agent), 2
-                ),
-            }
-        )
-    write_json(bench.run.file("times.json"), rows)
-
-
 def finish(bench: Bench, state: State) -> Manifest:
     """The manifest, last."""
     assert state.evaluation is not None
     assert state.seal is not None
     assert state.request.plan.data is not None
     _, fitted = shipped(state)
-    _write_times(bench, state)
+    forget(bench.run)
     bench.journal.append("run.finished", winner=state.winner, verdict=state.evaluation.verdict)
     bench.journal.close()
     now = bench.now()

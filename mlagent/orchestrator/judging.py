@@ -1,8 +1,8 @@
 """The verdict: the vault is opened once, or, with `--vault 0`, the out-of-fold scores stand.
 
-Guarantees: an opening is counted on disk before a label is used; the sandbox gets features only, in an
-order that only this process knows; thresholds were frozen on out-of-fold dev rows. Does not judge more
-than once in a run: a resumed run that was cut after the opening counts one opening more.
+Guarantees: an opening is counted on disk before a label is used; the sandbox gets features only, in
+an order that only this process knows; thresholds were frozen on out-of-fold dev rows. Does not
+judge more than once in a run: a resumed run that was cut after the opening counts one opening more.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import numpy as np
 
 from mlagent.agents.ml_engineer import predict
 from mlagent.contracts.errors import MlagentError
-from mlagent.contracts.evaluation import Importance
+from mlagent.contracts.evaluation import Evaluation, Importance
+from mlagent.contracts.run import Seal
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
 from mlagent.referee.importance import importance_from
+from mlagent.referee.metrics import Truth
 
-from .engineering import cost, dev_clusters
+from .engineering import clusters_of, cost
 from .finishing import VERIFY_ROWS, shipped
 from .ledger import agent_measures
 from .looking import scored_on
-from .rows import RunTable
+from .resuming import load_judged, save_judged
+from .rows import RunTable, Shuffled
 from .saved import write_predictions
 from .state import Bench, State
 
@@ -34,9 +37,13 @@ MB = 2**20
 def judge(bench: Bench, state: State) -> None:
     """Score what ships, on rows it has never seen, beside dummy and linear."""
     on_vault = len(state.judged) > 0
+    if state.facts["resumed"] and _judged_before(bench, state):
+        return
     inputs = _on_vault(bench, state) if on_vault else _out_of_fold(bench, state)
     state.evaluation = evaluate(inputs)
     bench.run.write("evaluation.json", state.evaluation)
+    check = state.facts["verify"]
+    save_judged(bench.run, check["order"], check["predictions"])
     bench.journal.append(
         "judged",
         on=state.evaluation.judged_on,
@@ -81,12 +88,7 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
         asked = {role: pool.submit(ask, role) for role in wanted}
         answers = {role: future.result() for role, future in asked.items()}
     array, seconds = answers["model"]
-    state.facts["verify"] = {
-        "features": shuffled.path,
-        "rows": rows,
-        "truth": truth,
-        "bytes": array.tobytes(),
-    }
+    state.facts["verify"] = to_verify(shuffled, truth, array)
     predictions = {role: shuffled.restore(answer) for role, (answer, _) in answers.items()}
     predictions.setdefault("linear", predictions["model"])
     seal = bench.project.count_opening(state.seal)
@@ -94,8 +96,7 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
     bench.run.write("seal.json", seal)
     bench.journal.append("vault.opened", seal=seal.id, opening=seal.openings)
     predictions["dummy"] = dummy_prediction(table.truth(state.dev), metric, rows)
-    groups = state.facts["row_facts"].groups
-    clusters = None if groups is None else np.asarray(groups[state.judged])
+    clusters = clusters_of(state, state.judged)
     write_predictions(
         bench.run, "vault", table.usable[state.judged], truth, predictions, clusters=clusters
     )
@@ -119,10 +120,10 @@ def _out_of_fold(bench: Bench, state: State) -> EvaluationInputs:
         "linear": layers.get("linear", layers[state.winner]),
         "dummy": layers["dummy"],
     }
-    picked = np.random.default_rng(state.request.seed).permutation(state.dev)[:VERIFY_ROWS]
-    shuffled = table.write_features(np.sort(picked), bench.desk.scratch / "verify.parquet")
+    picked = rows_to_verify(state)
+    shuffled = table.write_features(picked, bench.desk.scratch / "verify.parquet")
     folder, fitted = shipped(state)
-    truth = table.truth(np.sort(picked))
+    truth = table.truth(picked)
     array, outcome, seconds = predict(
         bench.desk,
         folder,
@@ -135,23 +136,52 @@ def _out_of_fold(bench: Bench, state: State) -> EvaluationInputs:
     )
     if array is None:
         raise MlagentError(f"{folder.name} does not predict: {outcome}.")
-    state.facts["verify"] = {
-        "features": shuffled.path,
-        "rows": len(picked),
-        "truth": truth,
-        "bytes": array.tobytes(),
-    }
+    state.facts["verify"] = to_verify(shuffled, truth, array)
     return EvaluationInputs(
         truth=table.truth(state.dev),
         predictions=predictions,
         judged_on="out-of-fold",
         opening=0,
         folds=state.folds,
-        clusters=dev_clusters(state),
+        clusters=clusters_of(state, state.dev),
         slice_columns=_slice_columns(state, state.dev),
         predict_seconds=seconds,
         **_shared(bench, state),
     )
+
+
+def rows_to_verify(state: State) -> np.ndarray:
+    """The rows that the package check predicts: the vault, or up to 1,000 training rows."""
+    if len(state.judged):
+        return state.judged
+    picked = np.random.default_rng(state.request.seed).permutation(state.dev)[:VERIFY_ROWS]
+    return np.sort(picked)
+
+
+def to_verify(shuffled: Shuffled, truth: Truth, array: np.ndarray) -> dict[str, Any]:
+    """What the package check needs: the features as they were handed out, and the answer."""
+    return {
+        "features": shuffled.path,
+        "order": shuffled.order,
+        "rows": len(shuffled.order),
+        "truth": truth,
+        "predictions": array,
+    }
+
+
+def _judged_before(bench: Bench, state: State) -> bool:
+    """A run that was cut after its verdict keeps it: the vault is not opened again."""
+    known = load_judged(bench.run)
+    if known is None or not (bench.run.path / "evaluation.json").exists():
+        return False
+    order, predictions = known
+    rows = rows_to_verify(state)
+    table = _table(state)
+    shuffled = table.write_features(rows, bench.desk.scratch / "vault.parquet", order)
+    state.facts["verify"] = to_verify(shuffled, table.truth(rows), predictions)
+    state.evaluation = bench.run.read("evaluation.json", Evaluation)
+    state.seal = bench.run.read("seal.json", Seal)
+    return True
 
 
 def _shared(bench: Bench, state: State) -> dict[str, Any]:
@@ -172,7 +202,9 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         + len([entry for entry in state.board if entry.name != "dummy"]),
         "tier": bench.desk.sandbox.tier,
         "seed": state.request.seed,
-        "thresholds": {role: thresholds[name] for role, name in named.items() if name in thresholds},
+        "thresholds": {
+            role: thresholds[name] for role, name in named.items() if name in thresholds
+        },
         "cost": cost(bench, state),
         "quantile": bench.settings.quantile,
         "leaderboard": tuple(state.board),

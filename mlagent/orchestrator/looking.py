@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlagent.agents.planning_context import PastRun
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import CandidateScore, Difference, Evaluation, Score
 from mlagent.contracts.run import Seal
@@ -117,7 +116,7 @@ def read_board(folder: Path) -> Board:
     if not judged:
         raise BadInput(
             f"No candidate was scored in {str(folder)!r} yet.",
-            remedy='Start with `mlagent plan "..."` and `mlagent execute`, or `mlagent try FOLDER`.',
+            remedy='Start with `mlagent plan "..."`, then `mlagent execute` or `mlagent try`.',
         )
     latest = judged[-1]
     seal = latest.read("seal.json", Seal)
@@ -217,16 +216,3 @@ def find_report(folder: Path, run: str | None) -> Path:
             f"Run {found.id} has no report.html.", remedy="`mlagent runs` lists the runs."
         )
     return path
-
-
-def past_runs(project: Project) -> list[PastRun]:
-    """What earlier runs of this folder took, to correct estimates."""
-    found: list[PastRun] = []
-    for run in project.runs.all():
-        times = run.path / "times.json"
-        if run.finished and times.exists():
-            from mlagent.documents import load_json
-
-            rows = load_json(times.read_text(encoding="utf-8"), str(times))
-            found += [PastRun(**row) for row in rows]
-    return found

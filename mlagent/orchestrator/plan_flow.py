@@ -14,24 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from mlagent.data.door import open_table
-from mlagent.data.find import find_table
-from mlagent.data.infer import Question, infer_task
-from mlagent.data.profile import profile_table, with_target
-
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.profile import Profile
 from mlagent.contracts.task import Constraint, DataRef, TaskSpec
+from mlagent.data.door import open_table
+from mlagent.data.find import find_table
+from mlagent.data.infer import Question, infer_task
+from mlagent.data.profile import profile_table, with_target
 from mlagent.settings import Settings, parse_duration, read_settings
-from mlagent.store.project import Project
 
-from .estimates import calibrate
+from .estimates import calibrate, past_runs
 from .planning import load_policies, make_plan, write_plan
 from .routing import route
-from .looking import past_runs
 from .wiring import cache_folder, engine_name, planned_packages
 
 Ask = Callable[[Question], str | None]
@@ -138,7 +135,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
         packages=planned_packages(),
         budget_s=parse_duration(flags.budget or settings.budget or "5m"),
         exclude=exclude,
-        history=past_runs(Project(folder)),
+        history=past_runs(folder / "runs"),
         policies=policies,
         now=datetime.now(UTC),
     )

@@ -1,8 +1,8 @@
 """`predict`: new rows, the model of a run, in the sandbox.
 
-Guarantees: the file is read with the training schema; cells that fail become missing and are counted;
-the model file never loads in this process, and it runs as the class of the code that wrote it only
-while its sha256 is the one in the run's own journal, else as a stranger's.
+Guarantees: the file is read with the training schema; cells that fail become missing and are
+counted; the model file never loads in this process, and it runs as the class of the code that wrote
+it only while its sha256 is the one in the run's own journal, else as a stranger's.
 """
 
 from __future__ import annotations

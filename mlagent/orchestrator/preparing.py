@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from mlagent.data.door import open_table
-from mlagent.data.wire import ingest
-from mlagent.referee.power import detectable_difference
 
 from mlagent.agents.data_explorer import explore
 from mlagent.agents.statistical_analyst import analyse
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
 from mlagent.contracts.plan import ColumnChoice
+from mlagent.data.door import open_table
+from mlagent.data.wire import ingest
+from mlagent.referee.power import detectable_difference
 from mlagent.referee.seal import Kind
 from mlagent.referee.split import dev_rows, draw_seal, fold_count, make_folds
 
@@ -40,7 +40,8 @@ def prepare_table(bench: Bench, state: State) -> None:
     )
     if not state.features:
         raise BadInput(
-            f"No column of {plan.data.path!r} is left as a feature: all are ids, constant or excluded.",
+            f"No column of {plan.data.path!r} is left as a feature: all are ids, constant or "
+            "excluded.",
             remedy="Look at `columns` in plan.yaml: change a role or shorten columns.exclude.",
         )
     state.table = RunTable(typed, task, state.features)
@@ -141,8 +142,8 @@ def explore_rows(bench: Bench, state: State) -> None:
     """The data-explorer's turn; automatic exclusions take effect for everything after it."""
     assert state.dev_file is not None
     columns = chosen_columns(state)
-    folder = bench.run.path / "artifacts" / "data-explorer"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = artifacts(bench, "data-explorer")
+    shares = bench.policies.execution.budget_shares
     if state.facts.get("resumed") and (folder / "exploration.json").exists():
         found = bench.run.read("artifacts/data-explorer/exploration.json", Exploration)
     else:
@@ -153,7 +154,9 @@ def explore_rows(bench: Bench, state: State) -> None:
             columns={name: columns[name] for name in state.features},
             option=state.request.selection["data-explorer"],
             into=folder,
-            wall_s=max(20.0, state.request.budget_s * 0.15),
+            wall_s=max(
+                20.0, state.request.budget_s * bench.policies.execution.budget_shares.explore
+            ),
         )
         bench.run.write("artifacts/data-explorer/exploration.json", found)
         bench.run.write("artifacts/data-explorer/column_roles.json", found.roles)
@@ -202,8 +205,8 @@ def analyse_rows(bench: Bench, state: State) -> None:
     assert state.table is not None
     assert state.seal is not None
     task = state.task
-    folder = bench.run.path / "artifacts" / "statistical-analyst"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = artifacts(bench, "statistical-analyst")
+    shares = bench.policies.execution.budget_shares
     kind = state.seal.kind
     folds, repeats = fold_count(len(state.dev), state.seal.share, kind)
     judged_rows = len(state.judged) or len(state.dev)
@@ -231,21 +234,28 @@ def analyse_rows(bench: Bench, state: State) -> None:
             engineer_option=state.request.selection["ml-engineer"],
             option=state.request.selection["statistical-analyst"],
             into=folder,
-            wall_s=max(20.0, state.request.budget_s * 0.15),
+            wall_s=max(
+                20.0, state.request.budget_s * bench.policies.execution.budget_shares.analyse
+            ),
         )
         bench.run.write("artifacts/statistical-analyst/analysis.json", found)
         bench.run.write("artifacts/statistical-analyst/validation_plan.json", found.validation_plan)
         (folder / "result.json").unlink(missing_ok=True)
     if found.validation_plan.kind != kind:
         raise BadInput(
-            f"The analyst's execution wants a {found.validation_plan.kind} split, but the vault was "
-            f"sealed with a {kind} one.",
+            f"The analyst's execution wants a {found.validation_plan.kind} split, but the vault "
+            f"was sealed with a {kind} one.",
             remedy="Plan again with --group or --time.",
         )
     state.analysis = found
     state.validation = found.validation_plan
     facts = state.facts["row_facts"]
-    state.folds = make_folds(facts.take(state.dev), found.validation_plan, state.request.seed)
+    state.folds = make_folds(
+        facts.take(state.dev),
+        found.validation_plan,
+        state.request.seed,
+        group_duplicates=state.seal.grouped_duplicates,
+    )
     bench.journal.append("folds", shape=list(state.folds.shape))
 
 

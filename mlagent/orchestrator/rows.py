@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mlagent.data.wire import TypedTable
 
 from mlagent.contracts.task import TaskSpec
+from mlagent.data.wire import TypedTable
 from mlagent.referee.metrics import Truth, encode_target
 from mlagent.referee.split import RowFacts
 
@@ -109,8 +109,15 @@ class RunTable:
         self.typed.write(self.usable[rows], columns, into)
         return into
 
-    def write_features(self, rows: np.ndarray, into: Path) -> Shuffled:
-        """Features only, in an order that nobody else knows (seeded by the operating system)."""
-        order = np.random.default_rng().permutation(len(rows))
-        self.typed.write(self.usable[rows[order]], list(self.features), into)
+    def write_features(
+        self, rows: np.ndarray, into: Path, order: np.ndarray | None = None
+    ) -> Shuffled:
+        """Features only, in an order that nobody else knows (seeded by the operating system).
+
+        `order` repeats the order of an earlier call. A group column is not a feature.
+        """
+        if order is None:
+            order = np.random.default_rng().permutation(len(rows))
+        features = [name for name in self.features if name != self.task.group]
+        self.typed.write(self.usable[rows[order]], features, into)
         return Shuffled(into, order)

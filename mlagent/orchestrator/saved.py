@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from mlagent.data.frames import read_frame, write_frame
 
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
+from mlagent.data.frames import read_frame, write_frame
 from mlagent.referee.metrics import Truth, encode_target
 from mlagent.store.runs import RunFolder
 
@@ -94,9 +94,7 @@ def read_predictions(run: RunFolder, task: TaskSpec) -> Saved:
     if task.kind != "multiclass":
         values = values[:, 0]
     if seal.vault_rows:
-        return Saved(
-            frame["row"].to_numpy(), _truth(frame, task), values, None, _clusters(frame)
-        )
+        return Saved(frame["row"].to_numpy(), _truth(frame, task), values, None, _clusters(frame))
     first = frame.drop_duplicates("row").sort_values("row", ignore_index=True)
     place = np.searchsorted(first["row"].to_numpy(), frame["row"].to_numpy())
     fold = frame["fold"].to_numpy()
@@ -126,7 +124,8 @@ def read_layers(
     table: RunTable,
     dev: np.ndarray,
 ) -> np.ndarray | None:
-    """One model's out-of-fold predictions of a run as layers (F, n[, k]); None when the folds differ."""
+    """One model's out-of-fold predictions of a run as layers (F, n[, k]); None when the folds
+    differ."""
     path = run.path / "predictions" / "oof.parquet"
     if not path.exists():
         return None

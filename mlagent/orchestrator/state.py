@@ -17,8 +17,8 @@ from mlagent.contracts.contract import Contract
 from mlagent.contracts.errors import Interrupted
 from mlagent.contracts.evaluation import CandidateScore, Evaluation
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
-from mlagent.contracts.policy import Policies
 from mlagent.contracts.plan import OptionName, Plan
+from mlagent.contracts.policy import Policies
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
 from mlagent.settings import Settings

@@ -1,13 +1,13 @@
 """`try FOLDER`: any candidate, whoever wrote it, judged on the dev folds of the plan here.
 
-Guarantees: code that is not shipped runs in a container only; each fold's fit sees that fold's training rows,
-each predict sees features only, in an order that only the host knows; the vault is not opened. A candidate that
-fails ends as a sentence and no score, and stands on the board like that.
+Guarantees: code that is not shipped runs in a container only; each fold's fit sees that fold's
+training rows, each predict sees features only, in an order that only the host knows; the vault is
+not opened. A candidate that fails ends as a sentence and no score, and stands on the board like
+that.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from contextlib import AbstractContextManager, closing
@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
-
-import numpy as np
 
 from mlagent import __version__
 from mlagent.agents.jobs import Desk
@@ -28,7 +26,6 @@ from mlagent.contracts.evaluation import CandidateScore, Difference
 from mlagent.contracts.findings import ColumnRoles, ValidationPlan
 from mlagent.contracts.ports import CodeClass, Progress
 from mlagent.contracts.run import Manifest
-from mlagent.documents import load_json
 from mlagent.referee.intervals import judge_many
 from mlagent.referee.metrics import Undefined
 from mlagent.referee.split import fold_count, make_folds
@@ -39,9 +36,9 @@ from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
-from .engineering import OutOfFold, cost, dev_clusters
+from .engineering import OutOfFold, clusters_of, cost
 from .execute_flow import begin, check_data, make_request
-from .looking import read_board, scored_on
+from .looking import scored_on
 from .plan_flow import PLAN_FILE
 from .planning import read_plan
 from .preparing import prepare_table, seal_rows
@@ -155,7 +152,12 @@ def _try(
     _narrow(state, latest)
     validation = _validation(state, latest)
     state.validation = validation
-    state.folds = make_folds(state.facts["row_facts"].take(state.dev), validation, request.seed)
+    state.folds = make_folds(
+        state.facts["row_facts"].take(state.dev),
+        validation,
+        request.seed,
+        group_duplicates=state.seal.grouped_duplicates,
+    )
     bench.desk.progress.phase("folds", f"{name}: {len(state.folds)} folds")
     folder = bench.run.path / "candidate"
     folder.mkdir()
@@ -189,9 +191,7 @@ def _latest_on(project: Project, seal: str) -> RunFolder | None:
 def _validation(state: State, latest: RunFolder | None) -> ValidationPlan:
     """The folds of the latest run under this seal, or what the referee's rule gives."""
     if latest is not None:
-        return latest.read(
-            "artifacts/statistical-analyst/validation_plan.json", ValidationPlan
-        )
+        return latest.read("artifacts/statistical-analyst/validation_plan.json", ValidationPlan)
     assert state.seal is not None
     folds, repeats = fold_count(len(state.dev), state.seal.share, state.seal.kind)
     return ValidationPlan(
@@ -204,9 +204,7 @@ def _validation(state: State, latest: RunFolder | None) -> ValidationPlan:
     )
 
 
-def _spec(
-    bench: Bench, state: State, budget_s: float, latest: RunFolder | None
-) -> CandidateSpec:
+def _spec(bench: Bench, state: State, budget_s: float, latest: RunFolder | None) -> CandidateSpec:
     """The host's spec: what a candidate's own spec.json says does not count."""
     task, plan = state.task, state.validation
     assert plan is not None
@@ -314,7 +312,7 @@ def _book(
                 truth,
                 layers,
                 seed=state.request.seed,
-                clusters=dev_clusters(state),
+                clusters=clusters_of(state, state.dev),
                 folds=state.folds,
                 thresholds=thresholds,
                 cost=cost(bench, state),
@@ -367,5 +365,3 @@ def _book(
             and sign * row.entry.score.value > sign * entry.score.value
         )
     return Tried(run.id, metric, entry, gap, better + 1, len(board))
-
-

@@ -13,20 +13,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from mlagent.sandbox.choose import choose_sandbox
-from mlagent.sandbox.engine import connect, engine_line
-from mlagent.sandbox.limits import default_memory_mb
-from mlagent.templates.environment import render
-
 from mlagent.agents.jobs import Desk
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
 from mlagent.contracts.errors import PrerequisiteMissing
 from mlagent.contracts.ports import CodeClass, Progress, Sandbox
+from mlagent.sandbox.choose import choose_sandbox
+from mlagent.sandbox.engine import connect, engine_line
+from mlagent.sandbox.limits import default_memory_mb
 from mlagent.settings import Settings
 from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
+from mlagent.templates.environment import render
 
 from .planning import load_policies
 from .state import Bench, StopFlag
@@ -134,7 +133,7 @@ def build_bench(
     clock: Callable[[], float] = time.monotonic,
 ) -> Bench:
     """Put everything on the table for one run."""
-    contracts = load_contracts(content)
+    contracts, policies = load_contracts(content), load_policies(content)
     cpus = settings.sandbox.cpus or len(os.sched_getaffinity(0))
     desk = Desk(
         content=content,
@@ -147,6 +146,7 @@ def build_bench(
         cpus=cpus,
         stop=stop,
         contracts=contracts,
+        retries=policies.execution.retries.contract_error,
     )
     return Bench(
         desk=desk,
@@ -155,7 +155,7 @@ def build_bench(
         journal=journal,
         settings=settings,
         contracts=contracts,
-        policies=load_policies(content),
+        policies=policies,
         render=lambda name, values: render(content, name, **values),
         clock=clock,
         now=lambda: datetime.now(UTC),

@@ -67,7 +67,7 @@ def run_folder() -> Iterator[Path]:
 
 
 def _remove_dead(folder: Path) -> None:
-    """Remove a run folder whose process is gone (its lock is free) and that is not just being made."""
+    """Remove a run folder whose process is gone (its lock is free); spares young ones."""
     with contextlib.suppress(OSError):
         if time.time() - folder.stat().st_mtime < _YOUNG_S:
             return

@@ -78,7 +78,7 @@ def render_candidate(
     values = {"kinds": _learner_kinds(spec.members) if name == "option_c" else ()}
     shop = environment(content, "candidates")
     try:
-        code = shop.get_template(f"{name}.py.j2").render(**values)
+        code = shop.get_template(f"{name}.py.j2").render(**values).rstrip() + "\n"
         words = shop.get_template(f"{name}.md.j2").render(**values)
     except Exception as problem:
         raise MlagentError(

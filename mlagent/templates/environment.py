@@ -2,8 +2,8 @@
 
 Guarantees: undefined names are errors, templates come only from the content folders (no path
 escapes), the sandboxed environment refuses attribute tricks, HTML is escaped, and the `literal`
-filter turns a value into a Python literal, so that data never becomes code. It does not judge what a
-template says.
+filter turns a value into a Python literal, so that data never becomes code. It does not judge what
+a template says.
 """
 
 from __future__ import annotations

@@ -26,14 +26,17 @@ def build_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def churn_frame(rows: int = 600, seed: int = 0, canary: str = "CANARY") -> pd.DataFrame:
-    """A binary table with dirt: ids and notes that hold the canary, blanks, '1,234' numbers, dates."""
+    """A binary table with dirt: ids and notes that hold the canary, blanks, '1,234' numbers,
+    dates."""
     rng = np.random.default_rng(seed)
     tenure = rng.integers(1, 60, rows)
     contract = rng.choice(["monthly", "yearly"], rows)
     fee = rng.normal(50, 15, rows).clip(5).round(2)
     logit = 0.9 * (contract == "monthly") - tenure / 20 + (fee - 50) / 20 + 0.4
     churned = rng.random(rows) < 1 / (1 + np.exp(-logit))
-    income = np.where(rng.random(rows) < 0.1, " ", [f"{v:,}" for v in rng.integers(900, 9999, rows)])
+    income = np.where(
+        rng.random(rows) < 0.1, " ", [f"{v:,}" for v in rng.integers(900, 9999, rows)]
+    )
     start = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 700, rows), "D")
     return pd.DataFrame(
         {

@@ -75,7 +75,9 @@ def test_the_tier_is_the_first_line_and_stands_in_the_verdict(project: Path, run
 
 def test_what_the_process_tier_cannot_keep_reads_not_enforced(run: Path) -> None:
     ledger = Ledger.model_validate_json((run / "ledger.json").read_bytes())
-    outcomes = {(entry.agent, entry.clause.split(":")[0]): entry.outcome for entry in ledger.entries}
+    outcomes = {
+        (entry.agent, entry.clause.split(":")[0]): entry.outcome for entry in ledger.entries
+    }
     assert outcomes["ml-engineer", "resources.network"] == "not enforced"
     assert outcomes["ml-engineer", "guardrails.labels"] == "not enforced"
     failed = [entry for entry in ledger.entries if entry.outcome == "fail"]

@@ -214,7 +214,7 @@ def test_the_other_tasks_are_evaluated_as_well(kind):
 
 def test_out_of_fold_predictions_are_means_over_repeats():
     folds = np.array([[2, 1, 0], [2, 2, 0]], dtype=np.int8)
-    rows, mean = out_of_fold(folds, np.array([[0.2, np.nan, np.nan], [0.4, 0.9, np.nan]]))
+    rows, mean = out_of_fold(folds, np.array([[0.2, 0.5, np.nan], [0.4, 0.9, np.nan]]))
     assert rows.tolist() == [0, 1]
     assert mean == pytest.approx([0.3, 0.9])
     stacked = np.full((2, 3, 2), np.nan)

@@ -53,7 +53,7 @@ class CatBoost:
         return {**params, "learning_rate": round(min(0.3, max(0.03, slow / seconds)), 3)}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
-        """Boost until the validation loss stops falling, the deadline comes, or for `rounds` exactly."""
+        """Boost until the validation loss stops falling or the deadline; or for `rounds` exactly."""
         data = self.pool(x, y)
         if rounds is not None:
             self.model = catboost.CatBoost({**self.params, "iterations": rounds})

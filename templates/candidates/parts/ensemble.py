@@ -30,5 +30,5 @@ def strip(member):
 
 
 def predict(model, features):
-    """Regression: (n,) in target units. Binary: (n,) probability of the last class. Else (n, classes)."""
+    """Regression: (n,) target units. Binary: (n,) probability of the last class. Else (n, k)."""
     return model.predict(features)

@@ -1,8 +1,9 @@
 def inner_folds(split, frame, target, folds, seed):
     """Lists of (training rows, validation rows) that respect how rows depend on each other.
 
-    group: all rows of one group are on the same side. time: the last fifth is validated on what came
-    before (one pair). stratified: each class is spread evenly. `folds=1` gives one pair with a fifth held out.
+    group: all rows of one group are on the same side. time: the last fifth is validated on what
+    came before (one pair). stratified: each class is spread evenly. `folds=1` gives one pair with a
+    fifth held out.
     """
     rows = len(target.y)
     rng = np.random.default_rng(seed)

@@ -48,7 +48,7 @@ class LightGBM:
         return {**params, "learning_rate": rate}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
-        """Boost until the validation loss stops falling, the deadline comes, or for `rounds` exactly."""
+        """Boost until the validation loss stops falling or the deadline; or for `rounds` exactly."""
         self.params["force_row_wise" if len(x) > 100_000 else "force_col_wise"] = True
         self.params["min_data_in_leaf"] = min(self.params["min_data_in_leaf"], max(1, len(x) // 20))
         categories = list(categorical) if self.native else []

@@ -1,10 +1,10 @@
 class LinearView:
     """Everything on one scale, for linear models and nets.
 
-    Numbers: median for missing plus an indicator; then, with `bins` > 0, a ramp per quantile bin (the
-    coefficient of a ramp is the effect of crossing that bin), else the standardised number itself.
-    Categories: one column per value with at least `rare` rows; with many values a target encoding too.
-    Text: TF-IDF, scaled by `text_weight`. The result is dense unless there is text or too many columns.
+    Numbers: median for missing plus an indicator; then, with `bins` > 0, a ramp per quantile bin
+    (the coefficient of a ramp is the effect of crossing that bin), else the standardised number.
+    Categories: one column per value with at least `rare` rows; with many values a target encoding
+    too. Text: TF-IDF, scaled by `text_weight`. Dense unless there is text or too many columns.
     """
 
     categorical = ()
@@ -69,9 +69,7 @@ class LinearView:
                 parts.append(values[:, None])
             else:
                 ramps = (values[:, None] - edges[:-1]) / np.diff(edges)
-                ramps[:, 1:] = np.maximum(ramps[:, 1:], 0.0)
-                ramps[:, :-1] = np.minimum(ramps[:, :-1], 1.0)
-                parts.append(np.clip(ramps, -1.0, 2.0))
+                parts.append(np.clip(ramps, 0.0, 1.0))  # flat outside of what was seen
         parts.append(np.isnan(table.numbers[:, self.gaps]).astype(np.float64))
         parts.append(encoded)
         return np.hstack(parts)

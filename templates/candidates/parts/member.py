@@ -16,12 +16,12 @@ class Member:
         self.seconds = 0.0
 
     def fit(self, problem, repeat, folds, moment, rounds=None):
-        """Fit one model per fold in `folds` (None: all rows) until `moment`; returns the rounds used
-        (None if so many were asked for that time ran out).
+        """Fit one model per fold in `folds` (None: all rows) until `moment`.
 
-        With `rounds` given (one number per fold) exactly so many are used. Otherwise every fold records its validation
-        curve, and the rounds that are best for the mean of the curves are used for all: a fold does
-        not choose its own stopping point, which keeps held-out predictions honest.
+        With `rounds` given (one number per fold) exactly so many are used. Otherwise every fold
+        records its validation curve, and the rounds that are best for the mean of the curves are
+        used for all: a fold does not choose its own stopping point, which keeps held-out predictions
+        honest. Returns the rounds used; None if more were asked for than time allowed.
         """
         started = time.monotonic()
         threads = problem.spec["threads"]
@@ -95,7 +95,7 @@ class Member:
             return self.correction * self.sums / times
 
     def predict(self, table, matrices):
-        """(n,) values or (n, present classes) shares; `matrices` shares prepared rows between members."""
+        """(n,) values or (n, present classes) shares; `matrices`: prepared rows, by view."""
         total = 0.0
         for view, learner, rounds in self.parts:
             if id(view) not in matrices:
@@ -105,7 +105,7 @@ class Member:
 
 
 def best_round(curves):
-    """The round (from 1) with the lowest mean validation loss; a curve that ended early keeps its last value."""
+    """The round (from 1) with the lowest mean loss; a curve that ended early keeps its last value."""
     longest = max(len(curve) for curve in curves)
     shortest = min(len(curve) for curve in curves)
     padded = [np.append(curve, np.full(longest - len(curve), curve[-1])) for curve in curves]

@@ -19,20 +19,21 @@ class Race:
         rounds = member.fit(self.problem, 0, [0], self.clock.at(self.clock.budget / 8))
         self.probe_pace = member.parts[0].learner.pace
         self.probe_rounds = rounds[0]
-        self._note(member, 0, [0], rounds, None)
+        self._note(member, 0, [0], rounds, 0 if len(self.folds(0)) == 1 else None)
         return member
 
     def first(self):
-        """The first model, on one fold; ships only when the budget allows nothing else."""
+        """The first model, on one fold. With several folds it ships only if time allows no other."""
         self.members = [self.probe()]
         self.first_loss = self.blend()
         self.first_rows = self._judged()
         report(member="first", best=self.first_loss)
         save_schedule(self.schedule)
         model = self.model()
-        self.members = []
         if len(self.folds(0)) == 1:
             self.kept_back = 0.4 * self.clock.left()
+        else:
+            self.members = []
         return model
 
     def replayed(self, schedule):
@@ -144,8 +145,8 @@ class Race:
         return 0.8 * count if count > 1 else 1.0
 
     def most_seconds(self):
-        """Most that one fold of a member may ask for: a third of what is left for all folds."""
-        return 0.33 * (self.clock.left() - self.kept_back) / self._folds_cost()
+        """Most that one fold of a member may ask for: two fifths of what is left for all folds."""
+        return 0.4 * (self.clock.left() - self.kept_back) / self._folds_cost()
 
     def _log_is_better(self):
         losses = {True: [math.inf], False: [math.inf]}
@@ -180,10 +181,10 @@ class Race:
         return self.blend(8 if rows < 2_000 else 4 if rows < 5_000 else 1)
 
     def offer(self):
-        """The ensemble as it stands, its schedule saved; None if it is clearly worse than the first model.
+        """The ensemble as it stands, its schedule saved; None if it is far worse than the first model.
 
         That happens when the clock cut every member short. The first model chose its rounds on the
-        rows that judge it, so it may look a little better than it is: a quarter of its gain is allowed.
+        rows that judge it, so it looks a little better than it is: a quarter of its gain is allowed.
         """
         rows = self.first_rows
         target = self.problem.target.take(rows)

@@ -58,5 +58,5 @@ def fit_on_all(problem, params, rounds):
 
 
 def predict(model, features):
-    """Regression: (n,) in target units. Binary: (n,) probability of the last class. Else (n, classes)."""
+    """Regression: (n,) target units. Binary: (n,) probability of the last class. Else (n, k)."""
     return model.predict(features)

@@ -81,10 +81,11 @@ def label_order(label):
 
 
 class TableReader:
-    """Reads the raw table by the roles in the spec. Learns from training rows, never from the target.
+    """Reads the raw table by the roles in the spec. Learns from training rows, not from the target.
 
-    Numbers stay numbers, datetimes become parts and differences, categories become codes (with their
-    frequency, and prefix and number where they look like 'C85'), text becomes TF-IDF and topics.
+    Numbers stay numbers, datetimes become parts and differences, categories become codes (with
+    their frequency, and prefix and number where they look like 'C85'), text becomes TF-IDF and
+    topics.
     Columns with role id, constant or excluded are ignored.
     """
 

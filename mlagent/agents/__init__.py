@@ -1,0 +1,1 @@
+"""Floor 4: one role each, planning mode and execution mode."""

@@ -1,0 +1,1 @@
+"""Floor 5: routing, planning, review, execution; `wiring.py` builds everything."""
