@@ -1,9 +1,10 @@
 """Keep the generated parts of the docs true.
 
 A block between `<!-- help: mlagent plan -->` and `<!-- end -->` is the output of `mlagent plan
---help`; a block between `<!-- json: NAME RECORD -->` and `<!-- end -->` is a file of a real run:
-`--run FOLDER` renews it, `--check` validates it against the record. Guarantees nothing about the
-prose around.
+--help`; a block between `<!-- json: NAME RECORD -->` and `<!-- end -->` is a file of a real run,
+shortened: `--run FOLDER` renews it, every run of this tool validates it against the record. A block
+between `<!-- yaml: RECORD -->` and `<!-- end -->` is written by hand and validated. Guarantees
+nothing about the prose around.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"(<!-- (help|json): (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-LONGEST = 60
-"""Lines of an example; more are cut where a reader has seen enough."""
+BLOCK = re.compile(r"(<!-- (help|json|yaml): (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+MAPS = frozenset({"columns", "content", "files", "metrics", "packages", "host_packages"})
+"""Keys whose value maps names of the table or the run: examples show the first three of them."""
+SHOWN = 2
+"""Items of a long list that an example shows. Short tuples of plain values stay whole."""
 
 
 def help_of(words: str) -> str:
@@ -35,33 +39,49 @@ def help_of(words: str) -> str:
     return f"```text\n{lines}\n```\n"
 
 
+def record_type(name: str) -> Any:
+    """The record class of a name such as `evaluation.Evaluation` or `mlagent.settings.Settings`."""
+    module, _, attribute = name.rpartition(".")
+    if not module.startswith("mlagent."):
+        module = f"mlagent.contracts.{module}"
+    return getattr(importlib.import_module(module), attribute)
+
+
 def json_of(words: str, old: str, run: Path | None) -> str:
     """A file of a run as a fenced block; without `run` the old block, validated."""
     name, record = words.split()
-    module, _, attribute = record.rpartition(".")
-    model = getattr(importlib.import_module(f"mlagent.contracts.{module}"), attribute)
     if run is not None:
         text = (run / name).read_text(encoding="utf-8")
         if name.endswith(".jsonl"):
-            text = json.dumps(json.loads(text.splitlines()[-1]), indent=2, ensure_ascii=False)
-        old = f"```json\n{shortened(json.loads(text))}\n```\n"
-    body = old.strip().removeprefix("```json").removesuffix("```")
-    model.model_validate_json(body)
+            text = text.splitlines()[-1]
+        value = shortened(json.loads(text))
+        old = f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```\n"
+    record_type(record).model_validate_json(inside(old, "json"))
     return old
 
 
-def shortened(value: object) -> str:
-    """JSON with long lists cut to their first two items, so that a page can be read."""
+def yaml_of(record: str, old: str) -> str:
+    """The block as it stands, validated against its record."""
+    from mlagent.documents import read_record
 
-    def cut(part: object) -> object:
-        if isinstance(part, dict):
-            items = list(part.items())
-            return {key: cut(item) for key, item in (items[:8] if len(items) > 30 else items)}
-        if isinstance(part, list):
-            return [cut(item) for item in part[:2]]
-        return part
+    read_record(record_type(record), inside(old, "yaml"), f"the example of {record}", format="yaml")
+    return old
 
-    return json.dumps(cut(value), indent=2, ensure_ascii=False)
+
+def inside(block: str, language: str) -> str:
+    """The text of a fenced block."""
+    return block.strip().removeprefix(f"```{language}").removesuffix("```")
+
+
+def shortened(value: Any, key: str = "") -> Any:
+    """Long lists and maps cut, so that a page can be read and the rest is still a valid record."""
+    if isinstance(value, dict):
+        items = list(value.items())
+        return {name: shortened(part, name) for name, part in items[: 3 if key in MAPS else None]}
+    if isinstance(value, list):
+        plain = not any(isinstance(part, dict | list) for part in value)
+        return [shortened(part) for part in (value if plain and len(value) <= 3 else value[:SHOWN])]
+    return value
 
 
 def main() -> None:
@@ -76,7 +96,10 @@ def main() -> None:
 
         def renew(match: re.Match[str]) -> str:
             head, kind, words, body, end = match.groups()
-            made = help_of(words) if kind == "help" else json_of(words, body, args.run)
+            if kind == "help":
+                made = help_of(words)
+            else:
+                made = json_of(words, body, args.run) if kind == "json" else yaml_of(words, body)
             return f"{head}{made}{end}"
 
         new = BLOCK.sub(renew, text)

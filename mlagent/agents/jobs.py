@@ -62,7 +62,7 @@ class Desk:
     cpus: int
     contracts: Mapping[Role, Contract]
     retries: int = 0
-    stop: Callable[[], bool] = lambda: False
+    stop: Callable[[], bool] = field(default=lambda: False)
     done: list[JobFacts] = field(default_factory=list)
 
     def folder(self, name: str) -> Path:
@@ -188,6 +188,7 @@ class Desk:
                 into=into,
                 wall_s=wall_s,
                 code=self.shipped_class(relative),
+                stop=never,
             )
             found = outcome.files.get("result.json")
             if not outcome.ok or found is None:
@@ -206,6 +207,11 @@ class Desk:
                         remedy=problem.remedy,
                     ) from None
         raise AssertionError("at least one attempt is made")
+
+
+def never() -> bool:
+    """For jobs that the first Ctrl-C leaves alone."""
+    return False
 
 
 def permit(

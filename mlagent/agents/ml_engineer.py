@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from mlagent.referee.check import check_prediction
 from mlagent.referee.metrics import Truth
 from mlagent.sandbox.collect import BadArray, read_npy
 
-from .jobs import MB, Desk, last_words
+from .jobs import MB, Desk, last_words, never
 
 MODEL_MB = 1024
+APART_GRACE_S = 8.0
+"""Seconds beyond its budget that a stranger's fit gets for the container and its imports."""
 START_S = 20.0
 """Seconds a job may take beside its own budget: container, imports, reading and writing."""
 
@@ -91,6 +93,7 @@ def score_on_folds(
     into: Path,
     probe: Path | None = None,
     probe_rows: int = 0,
+    interruptible: bool = True,
 ) -> FoldResult:
     """Class B: all folds in one job. Checks every array before it is believed.
 
@@ -100,6 +103,7 @@ def score_on_folds(
         truth: of the same n rows.
         budget_s: seconds for the fit of each fold.
         probe: features to be predicted with the first fold's model.
+        interruptible: False for a baseline: the first Ctrl-C leaves it alone.
     """
     assert candidate.code == "B", "candidates of strangers get one container per fold"
     arranged = desk.folder(f"in/folds-{candidate.name}") / "folds.npy"
@@ -122,6 +126,7 @@ def score_on_folds(
         code=candidate.code,
         args=("--budget-s", f"{budget_s:.2f}"),
         on_line=desk.claims(candidate.name),
+        stop=None if interruptible else never,
     )
     result = FoldResult(candidate.name)
     told = _folds_json(outcome)
@@ -145,6 +150,78 @@ def score_on_folds(
     return result
 
 
+class Rows(Protocol):
+    """The rows of a run, as far as the engineer may touch them."""
+
+    def write_train(self, rows: np.ndarray, into: Path) -> Path: ...
+
+    def write_features(self, rows: np.ndarray, into: Path) -> Handed: ...
+
+    def truth(self, rows: np.ndarray) -> Truth: ...
+
+
+class Handed(Protocol):
+    """Features that were written in an order which only the host knows."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def restore(self, predictions: np.ndarray) -> np.ndarray: ...
+
+
+def score_apart(
+    desk: Desk,
+    candidate: CandidateFolder,
+    *,
+    rows: Rows,
+    dev: np.ndarray,
+    folds: np.ndarray,
+    budget_s: float,
+) -> FoldResult:
+    """Code that did not ship: a container to fit and a container to predict, for each fold.
+
+    Args:
+        dev: positions of the dev rows.
+        folds: int8 array (F, n) over them: 0 unused, 1 train, 2 held out.
+        budget_s: seconds for the fit of each fold.
+    """
+    result = FoldResult(candidate.name)
+    for index, row in enumerate(folds):
+        where = f"fold {index + 1} of {len(folds)}"
+        train = rows.write_train(dev[row == 1], desk.scratch / "fold.parquet")
+        fitted = fit(
+            desk,
+            candidate,
+            train=train,
+            budget_s=budget_s,
+            into=desk.folder(f"out/{candidate.name}-{index}"),
+            grace_s=APART_GRACE_S,
+        )
+        result.fit_seconds += fitted.fit_seconds
+        if not fitted.ok:
+            result.outcome = f"no score: {where}: {fitted.outcome}"
+            return result
+        held = dev[row == 2]
+        handed = rows.write_features(held, desk.scratch / "features.parquet")
+        array, outcome, seconds = predict(
+            desk,
+            candidate,
+            fitted.folder,
+            features=handed.path,
+            rows=len(held),
+            truth=rows.truth(held),
+            into=desk.folder(f"out/{candidate.name}-{index}-predict"),
+            name=f"{candidate.name}, {where}",
+            wall_s=max(30.0, budget_s),
+        )
+        result.predict_seconds += seconds
+        if array is None:
+            result.outcome = f"{outcome} ({where})"
+            return result
+        result.predictions[index] = handed.restore(array)
+    return result
+
+
 def fit(
     desk: Desk,
     candidate: CandidateFolder,
@@ -153,6 +230,7 @@ def fit(
     budget_s: float,
     into: Path,
     grace_s: float = START_S,
+    interruptible: bool = True,
 ) -> Fitted:
     """Fit on all rows of `train`. A kill at the deadline leaves the last model that was yielded."""
     outcome = desk.run(
@@ -166,6 +244,7 @@ def fit(
         code=candidate.code,
         args=("--budget-s", f"{budget_s:.2f}"),
         on_line=desk.claims(candidate.name),
+        stop=None if interruptible else never,
     )
     told = _json_object(outcome, "fit.json")
     seconds = _number(told.get("fit_seconds")) or outcome.wall_s
@@ -203,7 +282,7 @@ def predict(
         into=into,
         wall_s=wall_s,
         code=candidate.code,
-        stop=lambda: False,
+        stop=never,
     )
     file = outcome.files.get("predictions.npy")
     if not outcome.ok or file is None:

@@ -31,6 +31,8 @@ PACKAGES: dict[OptionName, tuple[str, ...]] = {
 }
 FEW_ROWS, FEW_RARE = 300, 25
 """Below these, trees have too little to learn from."""
+ENSEMBLE_FROM_S = 30.0
+"""Budget from which the ensemble is proposed: it is anytime, its first member is a booster."""
 
 
 def plan(context: PlanningContext) -> AgentPlan:
@@ -271,9 +273,14 @@ def _choose(
             f"{_table(facts)}: the ensemble fits into the budget of {context.budget_s:.0f} s, and "
             f"its mean varies least."
         )
+    if context.budget_s >= ENSEMBLE_FROM_S:
+        return "option_c", (
+            f"{_table(facts)}: the ensemble is anytime; what {context.budget_s:.0f} s do not hold "
+            f"is left out, and the members that fit still vary less than one."
+        )
     return "option_b", (
-        f"{_table(facts)}: the ensemble would want more than the budget of "
-        f"{context.budget_s:.0f} s leaves on {count(context.machine.cpus, 'core')}."
+        f"{_table(facts)}: {context.budget_s:.0f} s hold one booster, not several, on "
+        f"{count(context.machine.cpus, 'core')}."
     )
 
 

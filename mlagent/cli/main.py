@@ -25,7 +25,8 @@ from . import inspect_commands, plan_commands, run_commands, system_commands
 app = typer.Typer(
     name="mlagent",
     help=(
-        "Three specialists, one referee, one sandbox: from a sentence and a table to a scored model.\n\n"
+        "Three specialists, one referee, one sandbox: from a sentence and a table to a scored "
+        "model.\n\n"
         'Start with: mlagent plan "churn model" --data churn.csv   then: mlagent execute'
     ),
     no_args_is_help=True,
@@ -64,11 +65,15 @@ inspect_commands.register(app)
 system_commands.register(app)
 
 
-def _show(error: MlagentError) -> None:
+def _document(kind: str, message: str, remedy: str) -> None:
+    """With `--json`: the error as the one document on stdout."""
     if "--json" in sys.argv[1:]:
-        kind = type(error).__name__
-        body = {"error": kind, "message": error.message, "remedy": error.remedy}
+        body = {"error": kind, "message": message, "remedy": remedy}
         typer.echo(json.dumps({"schema": "mlagent/error/v1", **body}))
+
+
+def _show(error: MlagentError) -> None:
+    _document(type(error).__name__, error.message, error.remedy)
     typer.echo(f"mlagent: {error.message}", err=True)
     if error.remedy:
         typer.echo(f"  {error.remedy}", err=True)
@@ -79,11 +84,10 @@ def _crash(error: Exception) -> None:
     with os.fdopen(handle, "w") as file:
         file.write(f"mlagent {__version__}, Python {sys.version}\n")
         file.write("".join(traceback.format_exception(error)))
-    typer.echo(
-        f"mlagent: an error that should not happen: {type(error).__name__}. This is a defect.",
-        err=True,
-    )
-    typer.echo(f"  Please report it with the file {name} (look through it first).", err=True)
+    message = f"an error that should not happen: {type(error).__name__}. This is a defect."
+    remedy = f"Please report it with the file {name} (look through it first)."
+    _document("Defect", message, remedy)
+    typer.echo(f"mlagent: {message}\n  {remedy}", err=True)
 
 
 def main() -> None:
@@ -102,6 +106,8 @@ def main() -> None:
     except Exception as error:
         show = getattr(error, "show", None)
         if callable(show):  # click's own usage errors explain themselves
+            said = getattr(error, "format_message", lambda: str(error))()
+            _document("Usage", said, "--help shows what is allowed.")
             show()
             code = 2
         elif type(error).__name__ == "Abort":

@@ -28,7 +28,7 @@ class Difference(Record):
 
 
 class SliceScore(Record):
-    """One group of rows. `difference` is against the rest of the rows, positive is better."""
+    """One group of rows; `note` says when the interval against the rest excludes zero."""
 
     column: str
     value: str

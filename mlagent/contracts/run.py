@@ -40,8 +40,8 @@ class Environment(Record):
 class Seal(Record):
     """Which rows are dev and which are vault. Belongs to (data, split option, seed), not to a run.
 
-    `vault_rows` are positions in the file; `vault_hashes` (16 hex digits per row) let a grown table
-    keep its vault rows.
+    `vault_rows` are positions among the rows that have a target; `vault_hashes` (16 hex digits per
+    row) let a grown table keep its vault rows.
     """
 
     schema_: Literal["mlagent/seal/v1"] = Field("mlagent/seal/v1", alias="schema")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -143,6 +144,11 @@ def open_table(path: Path, *, minimum_rows: int = 2) -> Table:
             head = _decode_head(seen, encoding, path)
             if not head.strip():
                 raise BadInput(f"{str(path)!r} is empty.", remedy=WHAT_IS_READ)
+            if re.match(r"\s*\[\s*[{\]]", head):
+                raise BadInput(
+                    f"{str(path)!r} is one JSON array, not JSON Lines.",
+                    remedy="Write one object on each line, without the brackets around them.",
+                )
             engine = Engine([path])
             notes = [note] if note else []
             if head.lstrip().startswith("{"):

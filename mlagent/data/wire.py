@@ -145,7 +145,7 @@ class TypedTable:
         self.path = path
         self.columns = columns
         self.failed = failed
-        self._target = target
+        self.target_name = target
         self._engine = Engine([path])
         self._source = f"read_parquet({self._engine.linked()}, file_row_number=true)"
         self.rows = int(self._engine.rows(f"SELECT count(*) FROM {self._source}")[0][0])
@@ -157,9 +157,9 @@ class TypedTable:
 
     def target(self) -> npt.NDArray[Any]:
         """The target in file order: object of str (None missing) or float64 (NaN missing)."""
-        if self._target is None:
+        if self.target_name is None:
             raise KeyError("this table has no target")
-        return self.column(self._target)
+        return self.column(self.target_name)
 
     def missing_target(self) -> npt.NDArray[np.int64]:
         """Row numbers without a target, ascending."""

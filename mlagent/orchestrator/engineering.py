@@ -18,6 +18,7 @@ from mlagent.agents.ml_engineer import (
     Fitted,
     FoldResult,
     fit,
+    score_apart,
     score_on_folds,
     width,
 )
@@ -35,6 +36,7 @@ from mlagent.store.files import write_json
 from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
 from .resuming import load_fitted, load_folds, save_fitted, save_folds
+from .rows import RunTable
 from .saved import write_predictions
 from .state import Bench, State
 
@@ -128,6 +130,16 @@ def _score(
 ) -> None:
     assert state.dev_file is not None
     known = load_folds(bench.run, candidate.name)
+    if known is None and candidate.code != "B":
+        known = score_apart(
+            bench.desk,
+            candidate,
+            rows=_table(state),
+            dev=state.dev,
+            folds=state.folds,
+            budget_s=budget_s,
+        )
+        save_folds(bench.run, known)
     if known is None:
         known = score_on_folds(
             bench.desk,
@@ -139,6 +151,7 @@ def _score(
             into=bench.desk.folder(f"out/folds-{candidate.name}"),
             probe=probe,
             probe_rows=probe_rows,
+            interruptible=candidate is not state.linear,
         )
         save_folds(bench.run, known)
     state.scored[candidate.name] = known
@@ -227,6 +240,7 @@ def fit_linear(bench: Bench, state: State) -> Fitted:
             train=state.dev_file,
             budget_s=LINEAR_BUDGET_S,
             into=bench.desk.folder("out/model-linear"),
+            interruptible=False,
         )
         save_fitted(bench.run, "linear", known)
     return known
@@ -427,6 +441,6 @@ def fit_winner(bench: Bench, state: State) -> None:
     )
 
 
-def _table(state: State) -> Any:
+def _table(state: State) -> RunTable:
     assert state.table is not None
     return state.table

@@ -7,6 +7,7 @@ happens; a run that stops early can be resumed at a phase boundary.
 
 from __future__ import annotations
 
+import difflib
 import platform
 import subprocess
 import time
@@ -15,19 +16,23 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlagent import __version__
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
-from mlagent.contracts.base import ROLES, Role
+from mlagent.contracts.base import ROLES, ColumnRole, Dtype, Role
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import Evaluation
-from mlagent.contracts.plan import OptionName, Plan
+from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.plan import Budget, ColumnChoice, Columns, OptionName, Plan
 from mlagent.contracts.ports import Progress, Sandbox
 from mlagent.contracts.run import Environment
+from mlagent.contracts.task import TaskSpec
 from mlagent.data.door import open_table
-from mlagent.documents import dump_yaml, load_json
+from mlagent.documents import dump_yaml, load_json, read_record
 from mlagent.settings import Settings, parse_vault, read_settings
 from mlagent.store.files import sha256_of
 from mlagent.store.journal import FileJournal, read_journal
@@ -41,6 +46,95 @@ from .state import Request, StopFlag
 from .wiring import Opened, build_bench, host_packages, interruptible, open_sandbox
 
 MakeProgress = Callable[[float], Any]
+
+
+class EditedColumn(ColumnChoice):
+    """One line of `columns.found` after edits."""
+
+    role: ColumnRole
+    dtype: Dtype
+
+
+class EditedColumns(Columns):
+    found: dict[str, EditedColumn] = {}  # type: ignore[assignment]  # a dict is never narrower
+
+
+class EditedBudget(Budget):
+    seconds: float = Field(300.0, ge=1, le=7 * 86400)
+
+
+class EditedTask(TaskSpec):
+    """The task after edits: its fields still fit each other."""
+
+    seed: int = Field(0, ge=0)
+
+    @field_validator("metric")
+    @classmethod
+    def _metric_fits(cls, metric: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("kind")
+        allowed = [name for name, info in METRICS.items() if kind is None or kind in info.tasks]
+        if metric is not None and metric not in allowed:
+            task = f" for a {kind} task" if kind else ""
+            raise ValueError(
+                f"{metric!r} is not allowed{task}; allowed values: {', '.join(allowed)}"
+            )
+        return metric
+
+    @field_validator("direction")
+    @classmethod
+    def _direction_is_the_metrics(cls, direction: Any, info: ValidationInfo) -> Any:
+        metric = info.data.get("metric")
+        if metric is not None and direction != METRICS[metric].direction:
+            raise ValueError(f"{metric} has the direction {METRICS[metric].direction!r}")
+        return direction
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_fit(cls, classes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        kind, positive = info.data.get("kind"), info.data.get("positive")
+        if kind == "regression" and classes:
+            raise ValueError("a regression has no classes; plan again to change the kind of task")
+        if kind == "binary" and (len(set(classes)) != 2 or classes[1:] != (positive,)):
+            raise ValueError(
+                f"a binary task has two classes, the positive one ({positive!r}) last; "
+                "to change it, plan again with --positive"
+            )
+        if kind == "multiclass" and len(set(classes)) < 3:
+            raise ValueError("a multiclass task has at least three different classes")
+        return classes
+
+
+class EditedPlan(Plan):
+    """plan.yaml as `execute` and `try` accept it: stricter than what any plan must be."""
+
+    task: EditedTask
+    columns: EditedColumns = EditedColumns()
+    budget: EditedBudget = EditedBudget()
+
+    @field_validator("vault")
+    @classmethod
+    def _vault_is_a_share(cls, vault: Any) -> Any:
+        if vault != "auto" and not (vault == 0 or 0.02 <= vault <= 0.5):
+            raise ValueError(f"{vault!r} is neither auto, 0 nor a share from 0.02 to 0.5")
+        return vault
+
+    @model_validator(mode="after")
+    def _task_is_about_the_table(self) -> Self:
+        if self.data is None:
+            return self
+        task = self.task
+        for field in ("kind", "target", "metric", "direction"):
+            if getattr(task, field) is None:
+                raise ValueError(f"task.{field} is missing; plan again to find it")
+        named = {"target": task.target, "group": task.group, "time": task.time}
+        for field, name in (*named.items(), *(("id_columns", name) for name in task.id_columns)):
+            if name is not None and name not in self.data.columns:
+                meant = difflib.get_close_matches(name, self.data.columns, n=1)
+                hint = f" (did you mean {meant[0]!r}?)" if meant else ""
+                raise ValueError(f"task.{field}: the table has no column {name!r}{hint}")
+        if task.target not in self.columns.found:
+            raise ValueError(f"columns.found has no line for the target {task.target!r}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -238,7 +332,12 @@ def unfinished(project: Project) -> RunFolder:
 def make_request(
     project: Project, plan: Plan, plan_path: Path, flags: ExecuteFlags, earlier: RunFolder | None
 ) -> Request:
-    """Flags over plan over defaults; a resumed run keeps what it was started with."""
+    """Flags over plan over defaults; a resumed run keeps what it was started with.
+
+    Raises:
+        BadInput: a flag that cannot be used, or an edit of the plan that makes no sense.
+    """
+    read_record(EditedPlan, plan_path.read_text(encoding="utf-8"), plan_path.name)
     selection = dict(plan.selection)
     budget = flags.budget_s or plan.budget.seconds
     seed = plan.task.seed if flags.seed is None else flags.seed
@@ -290,6 +389,12 @@ def make_request(
 
 def _check_roles(plan: Plan, selection: dict[Role, OptionName]) -> None:
     missing = [role for role in ROLES if role not in selection]
+    if planned := [role for role in missing if role in plan.agent_plans]:
+        options = plan.agent_plans[planned[0]].implementation_options
+        raise BadInput(
+            f"The plan's selection names no option for {planned[0]!r}.",
+            remedy=f"Allowed values: {', '.join(options)}.",
+        )
     if missing:
         raise BadInput(
             f"The plan selects no option for {', '.join(missing)}: nothing to train.",
@@ -300,8 +405,10 @@ def _check_roles(plan: Plan, selection: dict[Role, OptionName]) -> None:
 def check_data(folder: Path, plan: Plan) -> None:
     """The plan has data, and the data is what was planned with."""
     if plan.data is None:
-        check_plan(plan, None)
-        return
+        raise BadInput(
+            "The plan was made without a table, so there is nothing to train on.",
+            remedy=f"Plan again: mlagent plan {plan.task.description!r} --data FILE",
+        )
     path = folder / plan.data.path
     if not path.is_file():
         raise BadInput(

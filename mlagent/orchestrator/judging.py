@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from mlagent.agents.ml_engineer import predict
+from mlagent.contracts.contract import QualityGate
 from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.evaluation import Evaluation, Importance
 from mlagent.contracts.run import Seal
+from mlagent.contracts.task import TaskSpec
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
 from mlagent.referee.importance import importance_from
@@ -150,6 +152,31 @@ def _out_of_fold(bench: Bench, state: State) -> EvaluationInputs:
     )
 
 
+def constraint_gates(task: TaskSpec) -> tuple[QualityGate, ...]:
+    """`--constraint max_latency_ms=` and `max_model_mb=` as required gates."""
+    measured = {"max_latency_ms": "latency_ms", "max_model_mb": "model_mb"}
+    return tuple(
+        QualityGate(
+            name=item.kind.replace("_", "-"),
+            metric=measured[item.kind],
+            comparison="at_most",
+            threshold=item.value,
+            required=True,
+        )
+        for item in task.constraints
+        if item.kind in measured
+    )
+
+
+def _latency(state: State) -> dict[str, float]:
+    """Milliseconds per row of `predict` in a batch, as the folds measured it."""
+    result = state.scored.get(state.winner)
+    held = int((state.folds == 2).sum())
+    if result is None or not result.predict_seconds or not held:
+        return {}
+    return {"latency_ms": result.predict_seconds / held * 1000}
+
+
 def rows_to_verify(state: State) -> np.ndarray:
     """The rows that the package check predicts: the vault, or up to 1,000 training rows."""
     if len(state.judged):
@@ -209,10 +236,10 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         "quantile": bench.settings.quantile,
         "leaderboard": tuple(state.board),
         "importance": _importance(bench, state),
-        "gates": (*gates, *bench.settings.gates),
+        "gates": (*gates, *constraint_gates(state.task), *bench.settings.gates),
         "suspects": tuple(name for name in state.features if name in roles and roles[name].suspect),
         "model_mb": (fitted.folder / "model.pkl").stat().st_size / MB,
-        "measures": agent_measures(state.exploration, state.analysis),
+        "measures": agent_measures(state.exploration, state.analysis) | _latency(state),
         "chosen_over": state.facts.get("chosen_over", ""),
         "notes": tuple(state.notes),
     }

@@ -28,7 +28,7 @@ from mlagent.settings import Settings, parse_duration, read_settings
 
 from .estimates import calibrate, past_runs
 from .planning import load_policies, make_plan, write_plan
-from .routing import route
+from .routing import route, served_part
 from .wiring import cache_folder, engine_name, planned_packages
 
 Ask = Callable[[Question], str | None]
@@ -108,23 +108,28 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
             sentences or "No agent here does this.",
             remedy="mlagent does classification and regression on one table.",
         )
+    served = flags.sentence
+    if routing.refused:  # a column that only the refused part names is not the target
+        served = served_part(flags.sentence, policies.routing, contracts)
     constraints = tuple(parse_constraint(text) for text in flags.constraints)
+    budget_s = parse_duration(flags.budget or settings.budget or "5m")
     path = find_table(folder, flags.data, settings.data)
     ref: DataRef | None = None
     profile: Profile | None = None
     if path is None:
-        task = _infer(flags, settings, constraints, None, None, ask)
+        task = _infer(flags, served, settings, constraints, None, None, ask)
     else:
         with open_table(path) as table:
             profile = profile_table(
                 table, target=flags.target or settings.target, ids=flags.ids, seed=flags.seed
             )
             ref = table.ref.model_copy(update={"path": _relative(path, folder)})
-            task = _infer(flags, settings, constraints, profile, ref, ask)
+            task = _infer(flags, served, settings, constraints, profile, ref, ask)
             if task.target is not None and task.kind is not None:
                 profile = with_target(profile, task.target, task.kind)
     exclude = (*settings.exclude, *flags.exclude)
     _check_columns(exclude, ref, "--exclude")
+    _check_features(task, profile, exclude)
     plan = make_plan(
         task=task,
         data=ref,
@@ -133,7 +138,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
         contracts=contracts,
         machine=calibrate(cache_folder(), time.perf_counter, engine=engine_name()),
         packages=planned_packages(),
-        budget_s=parse_duration(flags.budget or settings.budget or "5m"),
+        budget_s=budget_s,
         exclude=exclude,
         history=past_runs(folder / "runs"),
         policies=policies,
@@ -145,6 +150,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
 
 def _infer(
     flags: PlanFlags,
+    served: str,
     settings: Settings,
     constraints: tuple[Constraint, ...],
     profile: Profile | None,
@@ -162,7 +168,7 @@ def _infer(
     )
     for _ in range(4):
         found = infer_task(
-            given.sentence,
+            served,
             profile,
             ref,
             target=given.target,
@@ -175,7 +181,7 @@ def _infer(
             seed=given.seed,
         )
         if not isinstance(found, Question):
-            return found
+            return found.model_copy(update={"description": flags.sentence})
         answer = ask(found) if ask is not None else None
         if not answer:
             choices = ", ".join(repr(name) for name in found.candidates[:12])
@@ -201,6 +207,25 @@ def _check_columns(names: tuple[str, ...], ref: DataRef | None, flag: str) -> No
             raise BadInput(
                 f"{flag} names {name!r}, which is not a column of {ref.path!r}.", remedy=hint
             )
+
+
+def _check_features(task: TaskSpec, profile: Profile | None, exclude: tuple[str, ...]) -> None:
+    """Something is left to learn from. An id is left to the user, who may change its role in the
+    plan."""
+    if profile is None or task.target is None:
+        return
+    if task.target in exclude:
+        raise BadInput(
+            f"--exclude names {task.target!r}, which is the target.",
+            remedy="Leave it out of --exclude, or choose another --target.",
+        )
+    features = [column for column in profile.columns if column.name != task.target]
+    if not any(item.role != "constant" and item.name not in exclude for item in features):
+        what = "every other column is constant or excluded" if features else "it stands alone"
+        raise BadInput(
+            f"Nothing can predict {task.target!r}: {what}.",
+            remedy="Give a table with columns that vary, or shorten --exclude.",
+        )
 
 
 def _relative(path: Path, folder: Path) -> str:

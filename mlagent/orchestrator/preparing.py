@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,17 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
 from mlagent.contracts.plan import ColumnChoice
 from mlagent.data.door import open_table
-from mlagent.data.wire import ingest
+from mlagent.data.frames import concatenate
+from mlagent.data.wire import TypedTable, ingest
 from mlagent.referee.power import detectable_difference
 from mlagent.referee.seal import Kind
-from mlagent.referee.split import dev_rows, draw_seal, fold_count, make_folds
+from mlagent.referee.split import (
+    dev_rows,
+    draw_seal,
+    fold_count,
+    make_folds,
+    seal_from_test_file,
+)
 
 from .rows import RunTable
 from .state import Bench, State
@@ -31,6 +39,8 @@ def prepare_table(bench: Bench, state: State) -> None:
     path = bench.project.folder / plan.data.path
     with open_table(path) as table:
         typed = ingest(table, columns, task, bench.desk.scratch / "table.parquet")
+    if state.request.test is not None:
+        typed = _with_test_rows(bench, state, typed, columns)
     state.features = tuple(
         name
         for name in plan.data.columns
@@ -55,6 +65,32 @@ def prepare_table(bench: Bench, state: State) -> None:
     bench.journal.append(
         "table.read", rows=typed.rows, usable=len(state.table.usable), failed_cells=failed
     )
+
+
+def _with_test_rows(
+    bench: Bench, state: State, typed: TypedTable, columns: dict[str, ColumnChoice]
+) -> TypedTable:
+    """`--test FILE`: its rows stand after the table's own and become the vault."""
+    path = state.request.test
+    assert path is not None
+    with open_table(path, minimum_rows=1) as table:
+        wanted = {
+            name: choice for name, choice in columns.items() if choice.role not in SKIPPED_ROLES
+        }
+        wanted[state.task.target or ""] = columns[state.task.target or ""]
+        absent = [name for name in wanted if name not in table.names]
+        if absent:
+            raise BadInput(
+                f"The test file {str(path)!r} lacks the columns {', '.join(map(repr, absent))}.",
+                remedy="It needs every feature and the target of the training table.",
+            )
+        here = {name: choice for name, choice in columns.items() if name in table.names}
+        tests = ingest(table, here, state.task, bench.desk.scratch / "test.parquet")
+        state.facts["test_sha256"] = table.ref.sha256
+    with typed, tests:
+        usable = tests.rows - len(tests.missing_target())
+        state.facts["test_rows"] = usable
+        return concatenate(typed, tests, bench.desk.scratch / "joined.parquet")
 
 
 def chosen_columns(state: State) -> dict[str, ColumnChoice]:
@@ -83,16 +119,29 @@ def seal_rows(bench: Bench, state: State) -> None:
     keys = [name for name in state.features if columns[name].role not in SKIPPED_ROLES]
     facts = table.facts(keys or list(state.features))
     kind = split_kind(state)
-    seal = draw_seal(
-        facts,
-        kind=kind,
-        group_name=task.group,
-        time_name=task.time,
-        share="auto" if request.vault is None else request.vault,
-        seed=request.seed,
-        data_sha256=request.plan.data.sha256,
-        earlier=bench.project.seals(),
-    )
+    if request.test is not None:
+        both = f"{request.plan.data.sha256} {state.facts['test_sha256']}"
+        seal = seal_from_test_file(
+            facts,
+            test_rows=state.facts["test_rows"],
+            kind=kind,
+            group_name=task.group,
+            time_name=task.time,
+            seed=request.seed,
+            data_sha256=sha256(both.encode()).hexdigest(),
+            earlier=bench.project.seals(),
+        )
+    else:
+        seal = draw_seal(
+            facts,
+            kind=kind,
+            group_name=task.group,
+            time_name=task.time,
+            share="auto" if request.vault is None else request.vault,
+            seed=request.seed,
+            data_sha256=request.plan.data.sha256,
+            earlier=bench.project.seals(),
+        )
     bench.project.save_seal(seal)
     bench.run.write("seal.json", seal)
     state.seal = seal
@@ -154,9 +203,7 @@ def explore_rows(bench: Bench, state: State) -> None:
             columns={name: columns[name] for name in state.features},
             option=state.request.selection["data-explorer"],
             into=folder,
-            wall_s=max(
-                20.0, state.request.budget_s * bench.policies.execution.budget_shares.explore
-            ),
+            wall_s=max(20.0, state.request.budget_s * shares.explore),
         )
         bench.run.write("artifacts/data-explorer/exploration.json", found)
         bench.run.write("artifacts/data-explorer/column_roles.json", found.roles)
@@ -234,9 +281,7 @@ def analyse_rows(bench: Bench, state: State) -> None:
             engineer_option=state.request.selection["ml-engineer"],
             option=state.request.selection["statistical-analyst"],
             into=folder,
-            wall_s=max(
-                20.0, state.request.budget_s * bench.policies.execution.budget_shares.analyse
-            ),
+            wall_s=max(20.0, state.request.budget_s * shares.analyse),
         )
         bench.run.write("artifacts/statistical-analyst/analysis.json", found)
         bench.run.write("artifacts/statistical-analyst/validation_plan.json", found.validation_plan)

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mlagent import __version__
-from mlagent.agents.jobs import Desk
-from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, fit, predict, width
+from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, score_apart, width
 from mlagent.content import Content
 from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
 from mlagent.contracts.errors import BadInput
@@ -166,7 +165,14 @@ def _try(
     write_json(folder / "spec.json", _spec(bench, state, each, latest))
     shutil.copyfile(folder / "spec.json", bench.run.file("artifacts/spec.json"))
     truth = state.table.truth(state.dev)
-    scored = _folds(bench, state, CandidateFolder(name, folder, code), each)
+    scored = score_apart(
+        bench.desk,
+        CandidateFolder(name, folder, code),
+        rows=state.table,
+        dev=state.dev,
+        folds=state.folds,
+        budget_s=each,
+    )
     return _book(bench, state, scored, OutOfFold(state.folds, width(truth)), latest, created)
 
 
@@ -226,48 +232,6 @@ def _spec(bench: Bench, state: State, budget_s: float, latest: RunFolder | None)
         budget_s=round(budget_s, 2),
         threads=bench.desk.cpus,
     )
-
-
-def _folds(bench: Bench, state: State, candidate: CandidateFolder, each: float) -> FoldResult:
-    """One container to fit and one to predict, for each fold."""
-    desk: Desk = bench.desk
-    table = state.table
-    assert table is not None
-    result = FoldResult(candidate.name)
-    for index, row in enumerate(state.folds):
-        learn, held = state.dev[row == 1], state.dev[row == 2]
-        train = table.write_train(learn, desk.scratch / "fold.parquet")
-        fitted = fit(
-            desk,
-            candidate,
-            train=train,
-            budget_s=each,
-            into=desk.folder(f"out/try-{index}"),
-            grace_s=8.0,
-        )
-        result.fit_seconds += fitted.fit_seconds
-        where = f"fold {index + 1} of {len(state.folds)}"
-        if not fitted.ok:
-            result.outcome = f"no score: {where}: {fitted.outcome}"
-            return result
-        shuffled = table.write_features(held, desk.scratch / "features.parquet")
-        array, outcome, seconds = predict(
-            desk,
-            candidate,
-            fitted.folder,
-            features=shuffled.path,
-            rows=len(held),
-            truth=table.truth(held),
-            into=desk.folder(f"out/try-{index}-predict"),
-            name=f"{candidate.name}, {where}",
-            wall_s=max(30.0, each),
-        )
-        result.predict_seconds += seconds
-        if array is None:
-            result.outcome = f"{outcome} ({where})"
-            return result
-        result.predictions[index] = shuffled.restore(array)
-    return result
 
 
 def _book(

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +200,7 @@ class DockerSandbox:
         import requests.exceptions
 
         try:
-            left = max(1.0, deadline - self._clock()) if why is None else GRACE_S
+            left = max(1, ceil(deadline - self._clock())) if why is None else int(GRACE_S)
             try:
                 self._client.api.wait(runner, timeout=left)
             except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):

@@ -32,7 +32,8 @@ def churn_frame(rows: int = 600, seed: int = 0, canary: str = "CANARY") -> pd.Da
     tenure = rng.integers(1, 60, rows)
     contract = rng.choice(["monthly", "yearly"], rows)
     fee = rng.normal(50, 15, rows).clip(5).round(2)
-    logit = 0.9 * (contract == "monthly") - tenure / 20 + (fee - 50) / 20 + 0.4
+    monthly, dear = contract == "monthly", fee > 50
+    logit = 0.9 * monthly - tenure / 20 + (fee - 50) / 20 + 2.5 * (monthly ^ dear) - 0.9
     churned = rng.random(rows) < 1 / (1 + np.exp(-logit))
     income = np.where(
         rng.random(rows) < 0.1, " ", [f"{v:,}" for v in rng.integers(900, 9999, rows)]

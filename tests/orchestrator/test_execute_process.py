@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -180,3 +182,31 @@ def test_a_changed_table_is_refused_with_both_fingerprints(project: Path) -> Non
     assert done.returncode == 2
     assert done.stderr.count("sha256") >= 1
     assert "changed" in done.stderr
+
+
+def test_the_first_ctrl_c_ends_training_and_judges_the_best_so_far(tmp_path: Path) -> None:
+    write_csv(churn_frame(), tmp_path / "churn.csv")
+    assert mlagent(tmp_path, "plan", "churn model").returncode == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlagent", "execute", "--budget", "120s"]
+        + ["--select", "ml-engineer=option_c"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | NO_ENGINE,
+    )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "ml-engineer: fit" in line:
+            time.sleep(4)
+            process.send_signal(signal.SIGINT)
+            break
+    began = time.monotonic()
+    rest, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert time.monotonic() - began < 60
+    assert "cut" in rest
+    assert "difference to linear" in rest

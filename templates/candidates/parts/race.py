@@ -17,8 +17,10 @@ class Race:
         """A first model on one fold, within an eighth of the budget: shows how fast rounds are."""
         member = Member("first", "lightgbm", {"learning_rate": 0.1, "most_rounds": 400})
         rounds = member.fit(self.problem, 0, [0], self.clock.at(self.clock.budget / 8))
-        self.probe_pace = member.parts[0].learner.pace
-        self.probe_rounds = rounds[0]
+        learner = member.parts[0].learner
+        was_cut = len(learner.curve) < min(400, rounds[0] + learner.patience)
+        self.probe_pace = learner.pace
+        self.probe_rounds = max(rounds[0], 300) if was_cut else rounds[0]
         self._note(member, 0, [0], rounds, 0 if len(self.folds(0)) == 1 else None)
         return member
 
@@ -47,6 +49,7 @@ class Race:
     def finish(self):
         """Use what is left: on one fold, fit again on all rows; else fit again on other folds."""
         if len(self.folds(0)) == 1:
+            self.final_blend()
             for position in np.argsort(-self.weights):
                 cost = 1.5 * self.members[position].seconds
                 if self.weights[position] > 0 and cost < self.clock.left():
