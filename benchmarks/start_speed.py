@@ -1,4 +1,4 @@
-"""How long `mlagent --help` takes beside a bare interpreter, and what it imports. Prints a table."""
+"""How long `mlagent --help` takes beside a bare interpreter, and what it imports, as a table."""
 
 from __future__ import annotations
 

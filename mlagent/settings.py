@@ -58,6 +58,23 @@ def read_settings(folder: Path) -> Settings:
     return read_record(Settings, file.read_text(encoding="utf-8"), str(file), format="yaml")
 
 
+def cost_matrix(settings: Settings, classes: tuple[str, ...]) -> list[list[float]] | None:
+    """`cost` as rows of truth and columns of decision, in the order of `classes`; None without one.
+
+    Raises:
+        BadInput: `cost` names a class that the target does not have.
+    """
+    if not settings.cost:
+        return None
+    named = set(settings.cost) | {name for row in settings.cost.values() for name in row}
+    if strange := sorted(named - set(classes)):
+        raise BadInput(
+            f"{FILE}: cost names {strange[0]!r}, which is no class of the target.",
+            remedy=f"The classes are {', '.join(map(repr, classes))}.",
+        )
+    return [[settings.cost.get(t, {}).get(p, 0.0) for p in classes] for t in classes]
+
+
 _DURATION = re.compile(
     r"\s*(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)?\s*", re.ASCII
 )

@@ -291,6 +291,7 @@ def command_folds(args: argparse.Namespace) -> None:
 
     candidate = args.input / "candidate"
     spec = read_spec(candidate, args.budget_s)
+    spec["threads"] = max(1, int(spec.get("threads", 1)) // args.parallel)
     limit_s = float(spec["budget_s"]) * GRACE[0] + GRACE[1]
     train = read_table(args.input / "train.parquet")
     roles = numpy.load(args.input / "folds.npy", allow_pickle=False)

@@ -82,6 +82,16 @@ def width(truth: Truth) -> int:
     return len(truth.classes) if truth.kind == "multiclass" else 1
 
 
+def at_once(folds: int, cpus: int) -> int:
+    """How many folds are fitted side by side, each with its share of the cores."""
+    return max(1, min(folds, cpus))
+
+
+def rounds(folds: int, cpus: int) -> int:
+    """How often a fold's budget is spent one after the other."""
+    return -(-folds // at_once(folds, cpus))
+
+
 def score_on_folds(
     desk: Desk,
     candidate: CandidateFolder,
@@ -122,9 +132,9 @@ def score_on_folds(
         inputs=inputs,
         outputs=outputs,
         into=into,
-        wall_s=len(folds) * (budget_s * 1.5 + 10) + START_S,
+        wall_s=rounds(len(folds), desk.cpus) * (budget_s * 1.5 + 10) + START_S,
         code=candidate.code,
-        args=("--budget-s", f"{budget_s:.2f}"),
+        args=("--budget-s", f"{budget_s:.2f}", "--parallel", str(at_once(len(folds), desk.cpus))),
         on_line=desk.claims(candidate.name),
         stop=None if interruptible else never,
     )

@@ -106,7 +106,8 @@ def main() -> None:
     except Exception as error:
         show = getattr(error, "show", None)
         if callable(show):  # click's own usage errors explain themselves
-            said = getattr(error, "format_message", lambda: str(error))()
+            explain = getattr(error, "format_message", None)
+            said = explain() if callable(explain) else str(error)
             _document("Usage", said, "--help shows what is allowed.")
             show()
             code = 2

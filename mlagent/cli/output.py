@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from mlagent.contracts.evaluation import Difference, Score
 
+WIDE = 160
+"""Columns for tables when the output is not a terminal; sentences are not wrapped there."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, logs on stderr.")]
 
 
@@ -20,7 +23,12 @@ def console(*, stderr: bool = False) -> Console:
     """A rich console that interprets no markup in data."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    out = sys.stderr if stderr else sys.stdout
+    plain = not out.isatty()
+    width = WIDE if plain and "COLUMNS" not in os.environ else None
+    return Console(
+        stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=plain, width=width
+    )
 
 
 def print_json(value: Any) -> None:

@@ -11,6 +11,8 @@ import typer
 from .output import Json, console, print_json
 
 if TYPE_CHECKING:
+    from mlagent.contracts.evaluation import Gate
+
     from .progress import LiveProgress, PlainProgress
 
 EXECUTE = """Examples:
@@ -105,9 +107,15 @@ def execute(
         ]
         if failed:
             raise GatesNotMet(
-                "; ".join(f"Gate {gate.name!r}: {gate.evidence}" for gate in failed),
+                "; ".join(f"Gate {gate.name!r} {asked(gate)}: {gate.evidence}" for gate in failed),
                 remedy="`mlagent report` shows why.",
             )
+
+
+def asked(gate: Gate) -> str:
+    """'wants roc_auc at_least 0.8'."""
+    limit = "" if gate.threshold is None else f" {gate.threshold:g}"
+    return f"wants {gate.metric} {gate.comparison}{limit}"
 
 
 def show_verdict(finished: Any) -> None:
@@ -124,14 +132,18 @@ def show_verdict(finished: Any) -> None:
     )
     for name, baseline in score.baselines.items():
         out.print(f"  {name}: {interval(baseline)}", style="dim")
-    out.print(f"  difference to linear: {signed(score.difference_to_linear)}")
+    if score.model_name != "linear":
+        out.print(f"  difference to linear: {signed(score.difference_to_linear)}")
     for note in finished.notes:
         out.print(Text(f"  note: {note}", style="dim"))
     manifest = finished.run.manifest()
+    over = manifest.wall_s > manifest.budget_s * 1.1 + 3
     folder = finished.run.path.relative_to(Path.cwd())
     out.print(f"  report: {folder / 'report.html'}")
     out.print(f"  model: {folder / 'model'}  code: {folder / 'candidate' / 'solution.py'}")
     out.print(f"  took {manifest.wall_s:.1f}s of {manifest.budget_s:.0f}s; tier {manifest.tier}")
+    if over:
+        out.print("  note: over the budget: the machine was busier than when it was measured.")
     out.print(f"  predict: mlagent predict {finished.run.id} FILE --out predictions.csv")
     out.print(f"  journal: {manifest.journal_head}")
 

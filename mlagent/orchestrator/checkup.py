@@ -16,6 +16,7 @@ from mlagent.sandbox.doctor import Prerequisite, prerequisites, run_canaries
 from mlagent.sandbox.engine import connect
 from mlagent.sandbox.image import build_image
 from mlagent.sandbox.orphans import sweep
+from mlagent.settings import read_settings
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def build_sandbox(base: str | None, wheelhouse: Path | None, on_line: Callable[[
             f"The wheelhouse {str(wheelhouse)!r} is not a folder.",
             remedy="Fill one with `pip download --only-binary=:all: -r sandbox/requirements.lock`.",
         )
-    return build_image(base=base, wheelhouse=wheelhouse, on_line=on_line)
+    chosen = base or read_settings(Path.cwd()).sandbox.base_image
+    return build_image(base=chosen, wheelhouse=wheelhouse, on_line=on_line)
 
 
 def sweep_orphans() -> list[str]:

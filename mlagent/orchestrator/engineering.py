@@ -18,6 +18,7 @@ from mlagent.agents.ml_engineer import (
     Fitted,
     FoldResult,
     fit,
+    rounds,
     score_apart,
     score_on_folds,
     width,
@@ -32,6 +33,7 @@ from mlagent.referee.intervals import judge_many, time_blocks
 from mlagent.referee.leaderboard import choose
 from mlagent.referee.metrics import Truth, Undefined, compute
 from mlagent.referee.threshold import best_threshold
+from mlagent.settings import cost_matrix
 from mlagent.store.files import write_json
 from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
@@ -64,13 +66,13 @@ class OutOfFold:
             array[index, self.folds[index] == 2] = prediction
         return array
 
-    def dummy(self, truth: Truth, metric: str) -> np.ndarray:
+    def dummy(self, truth: Truth, metric: str, **options: Any) -> np.ndarray:
         """The dummy of each fold, from that fold's training rows."""
         array = np.full(self._shape, np.nan)
         for index, row in enumerate(self.folds):
             rows = int((row == 2).sum())
             learnt = truth.take(np.flatnonzero(row == 1))
-            array[index, row == 2] = dummy_prediction(learnt, metric, rows)
+            array[index, row == 2] = dummy_prediction(learnt, metric, rows, **options)
         return array
 
     def first_repeat(self, layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +107,7 @@ def score_candidates(bench: Bench, state: State) -> None:
     spent = bench.clock() - begun
 
     share = max(0.0, budget * bench.policies.execution.budget_shares.folds - spent * 0.5 - 2.0)
-    each = max(0.5, share / folds * 0.85)
+    each = max(0.5, share / rounds(folds, bench.desk.cpus) * 0.85)
     state.chosen = author(bench, state, option, each)
     probe, probe_rows = _probe(bench, state)
     if left(bench, state) < 8 and budget < 30:
@@ -249,7 +251,8 @@ def fit_linear(bench: Bench, state: State) -> Fitted:
 def _keep(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
     """Out-of-fold predictions go to disk, scores to the board."""
     metric = state.task.metric or ""
-    layers = {"dummy": oof.dummy(truth, metric)}
+    options = {"cost": cost(bench, state), "quantile": bench.settings.quantile}
+    layers = {"dummy": oof.dummy(truth, metric, **options)}
     for name, result in state.scored.items():
         if result.ok:
             layers[name] = oof.layers(result)
@@ -355,10 +358,7 @@ def clusters_of(state: State, rows: np.ndarray) -> np.ndarray | None:
 
 def cost(bench: Bench, state: State) -> list[list[float]] | None:
     """The cost matrix of mlagent.yaml, rows truth, columns decision; None without one."""
-    if not bench.settings.cost:
-        return None
-    classes = state.task.classes
-    return [[bench.settings.cost.get(t, {}).get(p, 0.0) for p in classes] for t in classes]
+    return cost_matrix(bench.settings, state.task.classes)
 
 
 def choose_winner(bench: Bench, state: State) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, cast
@@ -294,6 +294,9 @@ def begin(
         seed=request.seed,
         selection=dict(request.selection),
         vault=request.vault,
+        refit=request.refit,
+        test=None if request.test is None else str(request.test.resolve()),
+        replay=None if request.replay is None else request.replay.id,
         tier=sandbox.tier,
         image=sandbox.image,
         git_commit=commit,
@@ -319,7 +322,9 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
 def unfinished(project: Project) -> RunFolder:
     """The latest unfinished run. Raises BadInput when there is none."""
     runs = [
-        run for run in project.runs.all() if not run.finished and (run.path / "plan.yaml").exists()
+        run
+        for run in project.runs.all()
+        if not run.finished and (run.path / "plan.yaml").exists() and not _refused(run)
     ]
     if not runs:
         raise BadInput(
@@ -327,6 +332,12 @@ def unfinished(project: Project) -> RunFolder:
             remedy="Start a new one: mlagent execute",
         )
     return runs[-1]
+
+
+def _refused(run: RunFolder) -> bool:
+    """The run ended because its input cannot be used: going on would end the same way."""
+    last = read_journal(run.path / "journal.jsonl")[-1:]
+    return any(e.kind == "phase.failed" and e.facts["error"] == "BadInput" for e in last)
 
 
 def make_request(
@@ -348,6 +359,12 @@ def make_request(
         start = read_journal(earlier.path / "journal.jsonl")[0].facts
         budget, seed, vault = float(start["budget_s"]), int(start["seed"]), start["vault"]
         selection = dict(start["selection"])
+        flags = replace(
+            flags,
+            refit="all" if start["refit"] else None,
+            test=None if start["test"] is None else Path(start["test"]),
+            replay=start["replay"],
+        )
     for text in flags.select:
         agent, _, option = text.partition("=")
         if agent not in selection:

@@ -6,6 +6,7 @@ manifest is written last, by rename, and names the sha256 of everything else.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from typing import Any
 
@@ -23,7 +24,7 @@ from mlagent.store.files import sha256_of, write_json
 from .engineering import left
 from .evidence import ledger_of
 from .resuming import forget
-from .state import Bench, State
+from .state import Bench, Request, State
 
 VERIFY_ROWS = 1_000
 
@@ -140,10 +141,7 @@ def write_reports(bench: Bench, state: State) -> None:
         agent_plans=plan.agent_plans,
         selection=dict(state.request.selection),
         notes=tuple(state.notes),
-        reproduce=(
-            f"mlagent execute --budget {state.request.budget_s:.0f}s --seed {state.request.seed} "
-            f"--replay {run.id}"
-        ),
+        reproduce=reproduce_line(state.request, run.id),
         wall_s=bench.clock() - bench.started,
         budget_s=state.request.budget_s,
     )
@@ -152,6 +150,23 @@ def write_reports(bench: Bench, state: State) -> None:
     render_explore(
         bench.render, state.exploration, run.file("artifacts/data-explorer/explore.html")
     )
+
+
+def reproduce_line(request: Request, run: str) -> str:
+    """The command that repeats a run, with every flag that mattered."""
+    words = ["mlagent", "execute"]
+    if request.plan_path.name != "plan.yaml":
+        words.append(str(request.plan_path))
+    words += ["--budget", f"{request.budget_s:.0f}s", "--seed", str(request.seed)]
+    for agent, option in request.selection.items():
+        words += ["--select", f"{agent}={option}"]
+    if request.vault is not None:
+        words += ["--vault", f"{request.vault:g}"]
+    if request.test is not None:
+        words += ["--test", str(request.test)]
+    if request.refit:
+        words += ["--refit", "all"]
+    return shlex.join([*words, "--replay", run])
 
 
 def finish(bench: Bench, state: State) -> Manifest:

@@ -97,7 +97,13 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
     state.seal = seal
     bench.run.write("seal.json", seal)
     bench.journal.append("vault.opened", seal=seal.id, opening=seal.openings)
-    predictions["dummy"] = dummy_prediction(table.truth(state.dev), metric, rows)
+    predictions["dummy"] = dummy_prediction(
+        table.truth(state.dev),
+        metric,
+        rows,
+        cost=cost(bench, state),
+        quantile=bench.settings.quantile,
+    )
     clusters = clusters_of(state, state.judged)
     write_predictions(
         bench.run, "vault", table.usable[state.judged], truth, predictions, clusters=clusters

@@ -12,6 +12,7 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import CandidateScore, Difference, Evaluation, Score
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
+from mlagent.settings import cost_matrix, read_settings
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
@@ -163,6 +164,7 @@ def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
     """
     from mlagent.referee.intervals import judge_many
 
+    settings = read_settings(folder)
     project = Project(folder)
     first, second = project.runs.find(a), project.runs.find(b)
     seals = [run.read("seal.json", Seal) for run in (first, second)]
@@ -195,6 +197,8 @@ def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
             if one.threshold is not None
         },
         folds=saved[0].folds,
+        cost=cost_matrix(settings, tasks[0].classes),
+        quantile=settings.quantile,
     )
     return Comparison(
         first=first.id,

@@ -148,7 +148,7 @@ def seal_rows(bench: Bench, state: State) -> None:
     state.facts["row_facts"] = facts
     state.dev = np.asarray(dev_rows(seal, len(table.usable)))
     state.judged = np.asarray(seal.vault_rows, dtype=np.int64)
-    state.notes.extend(seal.notes)
+    state.notes.extend(note[:1].upper() + note[1:] for note in seal.notes)
     bench.journal.append(
         "sealed",
         seal=seal.id,

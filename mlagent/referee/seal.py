@@ -77,10 +77,9 @@ def draw_seal(
         )
     wanted = AUTO_SHARE if share == "auto" else float(share)
     known = {seal.id: seal for seal in earlier}
-    for candidate in [wanted, 0.0] if share == "auto" else [wanted]:
-        name = seal_id(data_sha256, kind, group_name, time_name, candidate, seed)
-        if name in known:
-            return known[name]
+    name = seal_id(data_sha256, kind, group_name, time_name, wanted, seed)
+    if name in known:
+        return known[name]
     units = units_of(facts, by_group=kind == "group", by_key=False if kind == "time" else None)
     notes = list(units.notes)
     if kind == "time":
@@ -112,8 +111,11 @@ def draw_seal(
                 remedy="Use `--vault 0`: the score is then out-of-fold.",
             )
     rows = np.flatnonzero(vault)
+    name = seal_id(data_sha256, kind, group_name, time_name, wanted, seed)
+    if name in known:
+        return known[name]
     return Seal(
-        id=seal_id(data_sha256, kind, group_name, time_name, wanted, seed),
+        id=name,
         data_sha256=data_sha256,
         kind=kind,
         group=group_name,

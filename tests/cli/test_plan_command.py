@@ -13,6 +13,7 @@ import pytest
 from mlagent.cli.main import main
 from mlagent.contracts.plan import Plan
 from mlagent.documents import read_record
+from mlagent.orchestrator.plan_flow import PlanFlags, make_plan_here
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
 
@@ -60,12 +61,19 @@ def mlagent(
     return run
 
 
+@pytest.fixture(scope="module")
+def churn_plan(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | bytes]:
+    """churn.csv and its plan.yaml, made once."""
+    folder = tmp_path_factory.mktemp("planned")
+    write_csv(churn_frame(300), folder / "churn.csv")
+    make_plan_here(folder, PlanFlags("churn model"), None)
+    return dict(user_files(folder))
+
+
 @pytest.fixture
-def planned(tmp_path: Path, mlagent: Run) -> Path:
+def planned(tmp_path: Path, churn_plan: dict[str, str | bytes]) -> Path:
     """A folder with churn.csv and its plan.yaml."""
-    write_csv(churn_frame(300), tmp_path / "churn.csv")
-    assert mlagent("plan", "churn model").code == 0
-    return tmp_path
+    return build_tree(tmp_path, churn_plan)
 
 
 def edit(folder: Path, old: str, new: str) -> int:
@@ -112,14 +120,24 @@ def rows(count: int = 200) -> str:
             "columns.found.tenure.dtype",
             "did you mean 'int64'?); allowed values: float64, int64, bool",
         ),
-        (ROLE, "{role: number, dtype: int64, size: 3}", "columns.found.tenure.size", "allowed keys"),
+        (
+            ROLE,
+            "{role: number, dtype: int64, size: 3}",
+            "columns.found.tenure.size",
+            "allowed keys",
+        ),
         ("  seconds: 300.0", "  secnds: 300.0", "budget.secnds", "did you mean 'seconds'?"),
         ("  seconds: 300.0", "  seconds: 5m", "budget.seconds", "valid number"),
         ("  seconds: 300.0", "  seconds: -1", "budget.seconds", "greater than"),
         ("  seconds: 300.0", "  seconds: 1.0e+300", "budget.seconds", "604800"),
         ("vault: auto", "vault: 0.9", "vault", "auto, 0 nor a share from 0.02 to 0.5"),
         ("selection:", "speed: high\nselection:", "speed", "allowed keys: schema, created"),
-        ("  metric: roc_auc", "  metric: roc_auk", "task.metric", "allowed values: roc_auc, pr_auc"),
+        (
+            "  metric: roc_auc",
+            "  metric: roc_auk",
+            "task.metric",
+            "allowed values: roc_auc, pr_auc",
+        ),
         ("  metric: roc_auc", "  metric: rmse", "task.metric", "for a binary task"),
         ("  direction: maximize", "  direction: minimize", "task.direction", "'maximize'"),
         ("  classes: ['no', 'yes']", "  classes: ['yes', 'no']", "task.classes", "last"),
