@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Where the system has no libgomp, LightGBM borrows scikit-learn's (mlagent/sandbox/openmp.py).
+OPENMP := LD_LIBRARY_PATH="$(CURDIR)/$(VENV)/openmp$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"
 
 .PHONY: demo test check fix docs wheel soak clean
 .DEFAULT_GOAL := demo
@@ -10,13 +12,14 @@ $(BIN)/mlagent: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlagent needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -c 'from pathlib import Path; from mlagent.sandbox.openmp import library_folder; library_folder(Path("$(VENV)"))'
 	@touch $@
 
 demo: $(BIN)/mlagent   ## make a churn table, plan, train, judge, report
 	$(BIN)/mlagent demo --folder demo --budget 60s
 
 test: $(BIN)/mlagent   ## every test; Docker and dataset tests skip with a reason when absent
-	$(BIN)/python -m pytest
+	$(OPENMP) $(BIN)/python -m pytest
 
 check: $(BIN)/mlagent  ## style, types, floors, schema drift
 	$(BIN)/ruff check .
@@ -39,7 +42,7 @@ wheel: $(BIN)/mlagent  ## build the wheel and try it from an empty folder in a c
 	$(BIN)/python tools/wheel.py
 
 soak: $(BIN)/mlagent   ## the long tests
-	$(BIN)/python -m pytest -m soak
+	$(OPENMP) $(BIN)/python -m pytest -m soak
 
 clean:
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache

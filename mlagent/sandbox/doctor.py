@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from .containers import environment, flags_hash
 from .engine import connect, engine_line
 from .image import BUILD, find_image
 from .limits import free_memory_mb
+from .openmp import library_path
 from .staging import cache_root, run_folder
 
 LIMITS = Limits(
@@ -184,8 +186,13 @@ def prerequisites() -> list[Prerequisite]:
 
 def _openmp() -> Prerequisite:
     """LightGBM needs libgomp; tried in a process of its own."""
+    path = library_path(cache_root())
     done = subprocess.run(
-        [sys.executable, "-c", "import lightgbm"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", "import lightgbm"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | ({"LD_LIBRARY_PATH": path} if path else {}),
     )
     detail = (done.stderr.strip().splitlines() or [""])[-1][:200]
     remedy = "apt-get install libgomp1 (Debian), dnf install libgomp (Fedora), brew install libomp."

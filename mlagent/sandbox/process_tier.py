@@ -27,8 +27,9 @@ from mlagent.contracts.ports import Job, Limits, OnLine, Outcome, Tier
 from .collect import Collection, collect_folder
 from .drain import Drain
 from .environment import thread_environment
+from .openmp import library_path
 from .session import Session
-from .staging import run_folder, stage
+from .staging import cache_root, run_folder, stage
 from .verdicts import GRACE_S, End, Killed, judge, missing_prerequisite, refuse_class
 
 _LAUNCH = 'ulimit -c 0; ulimit -n 1024; ulimit -f "$0"; exec "$@"'
@@ -197,8 +198,8 @@ class ProcessSandbox:
             "TMPDIR": str(home),
             "MLAGENT_DIE_WITH_PARENT": "1",
         }
-        if "LD_LIBRARY_PATH" in os.environ:  # where libgomp may live
-            environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+        if path := library_path(cache_root()):
+            environment["LD_LIBRARY_PATH"] = path
         return environment
 
     def packages(self) -> dict[str, str]:

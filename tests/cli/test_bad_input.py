@@ -266,30 +266,55 @@ def typed(python: Path, folder: Path, *words: str) -> subprocess.CompletedProces
     )
 
 
-@pytest.mark.parametrize(
-    ("stub", "said"),
-    [
-        ({"lightgbm/__init__.py": LIBGOMP}, ("'libgomp.so.1'", "LightGBM", "libgomp1")),
-        ({}, ("'lightgbm'", "sandbox build")),
-    ],
-    ids=["libgomp missing", "package missing"],
-)
+LACKING = {
+    "libgomp": ({"lightgbm/__init__.py": LIBGOMP}, ("'libgomp.so.1'", "LightGBM", "libgomp1")),
+    "package": ({}, ("'lightgbm'", "sandbox build")),
+}
+
+
+@pytest.fixture(scope="module")
+def lacking(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Done]]:
+    """`plan` and `execute` where LightGBM cannot be imported, in each way; side by side."""
+    words = "execute --select data-explorer=option_a --select statistical-analyst=option_a "
+    words += "--select ml-engineer=option_b --budget 60s"
+    started = {}
+    for name, (stub, _) in LACKING.items():
+        folder = tmp_path_factory.mktemp(name)
+        python, site = python_without(folder / "python", "lightgbm")
+        build_tree(site, stub)
+        project = build_tree(folder / "project", {"notes.txt": "mine"})
+        write_csv(churn_frame(1200), project / "churn.csv")
+        assert typed(python, project, "plan", "churn model").returncode == 0
+        started[project] = (
+            name,
+            user_files(project),
+            subprocess.Popen(
+                [str(python), "-m", "mlagent", *words.split()],
+                cwd=project,
+                env=os.environ | NO_ENGINE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ),
+        )
+    found = {}
+    for project, (name, before, process) in started.items():
+        out, err = process.communicate(timeout=300)
+        assert user_files(project) == before
+        found[name] = (project, Done(process.returncode, out, err))
+    return found
+
+
+@pytest.mark.parametrize("name", LACKING)
 def test_what_the_sandbox_lacks_is_named_with_how_to_get_it(
-    tmp_path: Path, stub: dict[str, str], said: tuple[str, ...]
+    lacking: dict[str, tuple[Path, Done]], name: str
 ) -> None:
-    python, site = python_without(tmp_path / "python", "lightgbm")
-    build_tree(site, stub)
-    project = build_tree(tmp_path / "project", {})
-    project.mkdir()
-    write_csv(churn_frame(120), project / "churn.csv")
-    assert typed(python, project, "plan", "churn model").returncode == 0
-    before = user_files(project)
-    done = typed(python, project, "execute", "--budget", "60s", "--select", "ml-engineer=option_b")
-    assert done.returncode == 4, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    for part in said:
-        assert part in done.stderr
-    assert user_files(project) == before
+    project, done = lacking[name]
+    assert done.code == 4, done.err
+    assert "Traceback" not in done.out + done.err
+    assert len(done.err.splitlines()) == 2
+    for part in LACKING[name][1]:
+        assert part in done.err
     assert not list(project.glob("runs/*/manifest.json"))
     assert not (project / ".mlagent" / "scratch").exists()
 
@@ -302,7 +327,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Hostile column names, '1,234', blanks and infinite values: planned and executed once."""
     folder = tmp_path_factory.mktemp("strange")
     rng = np.random.default_rng(0)
-    size = 300
+    size = 1200
     first, second = rng.normal(size=size), rng.integers(1000, 9999, size)
     amount = np.where(rng.random(size) < 0.1, " ", [f"{value:,}" for value in second])
     ratio = np.round(rng.normal(size=size), 3).astype(str).astype(object)
