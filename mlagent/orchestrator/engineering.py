@@ -34,7 +34,6 @@ from mlagent.referee.leaderboard import choose
 from mlagent.referee.metrics import Truth, Undefined, compute
 from mlagent.referee.threshold import best_threshold
 from mlagent.settings import cost_matrix
-from mlagent.store.files import write_json
 from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
 from .resuming import load_fitted, load_folds, save_fitted, save_folds
@@ -43,9 +42,9 @@ from .saved import write_predictions
 from .state import Bench, State
 
 LINEAR_BUDGET_S = 10.0
-PROBE_STACK = 24_000
+PROBE_STACK = 8_000
 """Rows that the first fold's model predicts for permutation importance, all copies together."""
-PROBE_COLUMNS = 40
+PROBE_COLUMNS = 30
 
 
 class OutOfFold:
@@ -89,7 +88,7 @@ def left(bench: Bench, state: State) -> float:
 
 def score_candidates(bench: Bench, state: State) -> None:
     """Score linear and the chosen option on the frozen folds; the dummy is computed here."""
-    table = _table(state)
+    table = table_of(state)
     assert state.dev_file is not None
     truth = table.truth(state.dev)
     oof = OutOfFold(state.folds, width(truth))
@@ -108,6 +107,7 @@ def score_candidates(bench: Bench, state: State) -> None:
 
     share = max(0.0, budget * bench.policies.execution.budget_shares.folds - spent * 0.5 - 2.0)
     each = max(0.5, share / rounds(folds, bench.desk.cpus) * 0.85)
+    state.facts["fold_budget_s"] = each
     state.chosen = author(bench, state, option, each)
     probe, probe_rows = _probe(bench, state)
     if left(bench, state) < 8 and budget < 30:
@@ -136,7 +136,7 @@ def _score(
         known = score_apart(
             bench.desk,
             candidate,
-            rows=_table(state),
+            rows=table_of(state),
             dev=state.dev,
             folds=state.folds,
             budget_s=budget_s,
@@ -161,7 +161,7 @@ def _score(
 
 def _probe(bench: Bench, state: State) -> tuple[Path | None, int]:
     """Permuted copies of the first fold's held-out rows, for permutation importance."""
-    table = _table(state)
+    table = table_of(state)
     held = np.flatnonzero(state.folds[0] == 2)
     frame = table.frame(state.dev[held])
     columns = [name for name in state.features if name not in (state.task.group,)][:PROBE_COLUMNS]
@@ -307,7 +307,7 @@ def _write_oof(
     bench: Bench, state: State, oof: OutOfFold, truth: Truth, layers: dict[str, np.ndarray]
 ) -> None:
     fold, row = np.nonzero(oof.folds == 2)
-    table = _table(state)
+    table = table_of(state)
     clusters = clusters_of(state, state.dev)
     write_predictions(
         bench.run,
@@ -374,73 +374,6 @@ def choose_winner(bench: Bench, state: State) -> None:
     bench.desk.progress.say(choice.why or f"On the dev folds {choice.name} is chosen.")
 
 
-def start_seconds(state: State) -> float:
-    """What a fit costs beside itself here: container, imports, reading; measured on linear."""
-    linear = state.fitted["linear"]
-    return min(15.0, max(0.5, linear.wall_s - linear.fit_seconds))
-
-
-def reserve(bench: Bench, state: State) -> float:
-    """Seconds kept for verdict, package and report."""
-    result = state.scored.get(state.winner)
-    held = max(1, int((state.folds == 2).sum()))
-    per_row = (result.predict_seconds if result else 0.0) / held
-    rows = len(state.judged) or 1_000
-    jobs = 2 * start_seconds(state)
-    work = 3.0 + jobs + min(20.0, 2 * per_row * rows) + min(10.0, len(state.judged) / 20_000)
-    share = bench.policies.execution.budget_shares.package
-    return max(work, min(60.0, share * state.request.budget_s))
-
-
-def fit_winner(bench: Bench, state: State) -> None:
-    """Fit the winner on all dev rows with what the budget leaves."""
-    assert state.dev_file is not None
-    if state.winner != "linear":
-        start = start_seconds(state)
-        seconds = left(bench, state) - reserve(bench, state) - start
-        if state.request.refit:
-            seconds *= 0.5
-        seconds = max(1.0, seconds)
-        fitted = load_fitted(bench.run, state.winner)
-        if fitted is None:
-            state.chosen = author(bench, state, state.request.selection["ml-engineer"], seconds)
-            bench.desk.progress.update(candidate=state.winner, fit_seconds=round(seconds))
-            fitted = fit(
-                bench.desk,
-                state.chosen,
-                train=state.dev_file,
-                budget_s=seconds,
-                into=bench.desk.folder("out/model"),
-                grace_s=start + 2.0 + state.request.budget_s * 0.04,
-            )
-            save_fitted(bench.run, state.winner, fitted)
-        state.fitted[state.winner] = fitted
-        if not fitted.ok:
-            note = f"{state.winner} left no model ({fitted.outcome}); the linear model ships."
-            state.notes.append(note)
-            bench.desk.progress.say(note)
-            state.winner = "linear"
-            state.board = [
-                entry.model_copy(update={"chosen": entry.name == "linear"}) for entry in state.board
-            ]
-        elif fitted.outcome != "ok":
-            state.notes.append(f"The fit was cut: {fitted.outcome}.")
-    winner = state.fitted[state.winner]
-    if not winner.ok:
-        raise MlagentError(f"No candidate left a model: {winner.outcome}.")
-    if winner.schedule is not None:
-        write_json(
-            bench.run.file("artifacts/ml-engineer/schedules.json"), {state.winner: winner.schedule}
-        )
-    bench.journal.append(
-        "fitted",
-        candidate=state.winner,
-        outcome=winner.outcome,
-        fit_seconds=round(winner.fit_seconds, 2),
-        rows=len(state.dev),
-    )
-
-
-def _table(state: State) -> RunTable:
+def table_of(state: State) -> RunTable:
     assert state.table is not None
     return state.table

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from mlagent.contracts.errors import MlagentError
 from mlagent.store.journal import read_journal
 
-from .engineering import choose_winner, fit_winner, score_candidates
+from .engineering import choose_winner, score_candidates
 from .finishing import finish, package, write_reports
+from .fitting import fit_winner
 from .judging import judge
 from .preparing import analyse_rows, explore_rows, prepare_table, seal_rows
 from .state import Bench, Request, State

@@ -16,7 +16,7 @@ from mlagent.contracts.candidate import CandidateSpec
 from mlagent.contracts.errors import BadInput, MlagentError
 
 from .environment import environment
-from .portfolio import MEMBER_KINDS, default_members
+from .portfolio import MEMBER_KINDS, MONOTONE_KINDS, default_members
 
 CandidateName = Literal["linear", "option_a", "option_b", "option_c"]
 
@@ -57,10 +57,42 @@ def _learner_kinds(members: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _with_members(name: CandidateName, spec: CandidateSpec) -> CandidateSpec:
-    if name != "option_c" or spec.members:
+    if name != "option_c":
         return spec
-    members = default_members(spec.task, 10_000, len(spec.columns), spec.budget_s)
+    monotone = bool(spec.monotone)
+    members = spec.members
+    if monotone:
+        members = tuple(m for m in members if m.get("kind") in MONOTONE_KINDS)
+    if not members:
+        columns = len(spec.columns)
+        members = default_members(spec.task, 10_000, columns, spec.budget_s, monotone)
     return spec.model_copy(update={"members": members})
+
+
+def _check_monotone(name: CandidateName, spec: CandidateSpec) -> None:
+    if not spec.monotone or name == "linear":  # the baseline is the same for every task
+        return
+    asked = ", ".join(repr(column) for column in spec.monotone)
+    if spec.task == "multiclass":
+        raise BadInput(
+            f"monotone needs binary or regression; {spec.target!r} is multiclass, so that a "
+            f"prediction cannot be monotone in {asked}.",
+            remedy="Leave the monotone constraint out.",
+        )
+    if name == "option_a":
+        raise BadInput(
+            f"option_a cannot keep its predictions monotone in {asked}.",
+            remedy="Choose option_b (or option_c), or leave the monotone constraint out.",
+        )
+    for column in spec.monotone:
+        facts = spec.columns.get(column)
+        numeric = facts is not None and facts.dtype in ("float64", "int64", "bool")
+        if facts is None or facts.role in ("text", "datetime") or not numeric:
+            found = "not a feature" if facts is None else f"a {facts.role} of {facts.dtype}"
+            raise BadInput(
+                f"monotone needs a column of numbers; {column!r} is {found}.",
+                remedy="Name a column of numbers, or leave the monotone constraint out.",
+            )
 
 
 def render_candidate(
@@ -68,12 +100,16 @@ def render_candidate(
 ) -> None:
     """Write solution.py, spec.json and README.md into the folder `into` (made if absent).
 
-    An option_c without members gets the default list.
+    An option_c without members gets the default list. With `spec.monotone`, option_b and option_c
+    keep to it (members that cannot are left out); `linear`, the baseline, does not know of it.
 
     Raises:
-        BadInput: an entry of `spec.members` has an unknown kind.
+        BadInput: an entry of `spec.members` has an unknown kind; or `spec.monotone` asks for what
+            the candidate, the task or the column cannot do.
         MlagentError: the template does not render, or renders something that is not Python.
     """
+    _check_monotone(name, spec)
+    _learner_kinds(spec.members)
     spec = _with_members(name, spec)
     values = {"kinds": _learner_kinds(spec.members) if name == "option_c" else ()}
     shop = environment(content, "candidates")

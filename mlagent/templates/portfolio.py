@@ -12,11 +12,13 @@ from mlagent.contracts.base import TaskKind
 
 MEMBER_KINDS = ("lightgbm", "catboost", "extra_trees", "random_forest", "linear")
 
+MONOTONE_KINDS = ("lightgbm", "catboost")
+
 _LATE = ("extra trees", "lightgbm random", "catboost shallow")
 
 
 def default_members(
-    task: TaskKind, rows: int, columns: int, budget_s: float
+    task: TaskKind, rows: int, columns: int, budget_s: float, monotone: bool = False
 ) -> tuple[dict[str, Any], ...]:
     """Entries for `spec.members`.
 
@@ -24,6 +26,7 @@ def default_members(
         task: binary, multiclass or regression.
         rows, columns: of the training table.
         budget_s: seconds that `fit` may take.
+        monotone: leave out the kinds that cannot keep a prediction monotone in a column.
     """
     logs: dict[str, Any] = {"log": "auto"} if task == "regression" else {}
     large = {"num_leaves": 96, "min_data_in_leaf": 4, "feature_fraction": 0.7, "lambda_l2": 0.0}
@@ -43,9 +46,10 @@ def default_members(
         _member("catboost shallow", "catboost", 1.0, depth=4, l2_leaf_reg=8, **logs),
     ]
     found = [member for member in members if member is not None]
-    if (
-        rows * max(columns, 10) > 20_000 * budget_s
-    ):  # too crowded: fewer members, each with more time
+    if monotone:
+        found = [member for member in found if member["kind"] in MONOTONE_KINDS]
+    crowded = rows * max(columns, 10) > 20_000 * budget_s
+    if crowded:  # fewer members, each with more time
         found = [member for member in found if member["name"] not in _LATE]
     return tuple(found)
 

@@ -34,7 +34,8 @@ from dev_rows import DevRows, Feature, finite, listed, quoted, read_dev_rows
 LINEAR_OPTIONS, TREE_OPTIONS = ("option_a", "option_c"), ("option_b", "option_c")
 """The engineer's options: a is linear on splines, b is boosting, c mixes both."""
 SENSITIVE = re.compile(
-    r"(^|[_\W])(sex|gender|race|age|ages|aged)([_\W]|$)|gender|ethnic|nationalit|native|religio|marital|"
+    r"(^|[_\W])(sex|gender|race|age|ages|aged)([_\W]|$)|gender|ethnic|nationalit|native|religio|"
+    r"marital|"
     r"disab|birth|senior|foreign|pregnan|veteran|sexual",
     re.IGNORECASE,
 )
@@ -148,7 +149,9 @@ def finding(
 
 
 def family_checks(data: DevRows, runner: Checks) -> None:
-    """The assumptions that matter for the engineer's option; the others are listed as not applicable."""
+    """The assumptions that matter for the engineer's option; the others are listed as not
+    applicable.
+    """
     chosen = str(data.request.get("engineer_option") or "option_b")
     linear, trees = chosen in LINEAR_OPTIONS, chosen in TREE_OPTIONS
     runner.run("linearity", lambda: assume.linearity(data, linear_model=linear))
@@ -184,7 +187,9 @@ def family_checks(data: DevRows, runner: Checks) -> None:
 
 
 def slice_columns(data: DevRows, tested: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Columns with 2 to 20 values, at least two of them on 50 rows and more; sensitive names first."""
+    """Columns with 2 to 20 values, at least two of them on 50 rows and more; sensitive names
+    first.
+    """
     strength = {test["column"]: test["effect"] for test in tested}
     found = []
     for feature in data.features:
@@ -196,7 +201,8 @@ def slice_columns(data: DevRows, tested: list[dict[str, Any]]) -> list[dict[str,
             continue
         sensitive = is_sensitive(feature.name)
         effect = strength.get(feature.name, 0.0)
-        why = f"{large} groups of {SLICE_ROWS} rows and more; association with the target {effect:.2f}"
+        why = f"{large} groups of {SLICE_ROWS} rows and more; "
+        why += f"association with the target {effect:.2f}"
         if sensitive:
             why = f"fairness: the name suggests a protected attribute; {why}"
         found.append((not sensitive, -effect, feature.name, why))
@@ -239,7 +245,8 @@ def findings(
                 [],
                 "the classes are unbalanced",
                 f"The rarest class holds {100 * imbalance:.3g} % of rows ({min(data.counts):,}).",
-                "Accuracy flatters here; read PR AUC and the confusion matrix, and choose the threshold by cost.",
+                "Accuracy flatters here; read PR AUC and the confusion matrix, and choose the "
+                "threshold by cost.",
             )
         )
     protected = [f.name for f in data.features if is_sensitive(f.name)]

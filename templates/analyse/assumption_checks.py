@@ -51,7 +51,9 @@ def some_rows(data: DevRows, most: int = FIT_ROWS) -> np.ndarray:
 
 
 def collinearity(data: DevRows) -> Check:
-    """Variance inflation factors of the numeric columns (the diagonal of the inverse correlation matrix)."""
+    """Variance inflation factors of the numeric columns (the diagonal of the inverse correlation
+    matrix).
+    """
     title = "no column is a combination of the others"
     numbers = [f for f in data.features if f.numbers is not None and f.role == "number"][:150]
     rows = some_rows(data)
@@ -205,7 +207,9 @@ def _line_of_means(
 def _line_of_logits(
     x: np.ndarray, size: np.ndarray, hits: np.ndarray
 ) -> tuple[float, float] | None:
-    """Grouped logistic regression by iteratively reweighted least squares; deviance against the bins."""
+    """Grouped logistic regression by iteratively reweighted least squares; deviance against the
+    bins.
+    """
     rate = hits / size
     overall = hits.sum() / size.sum()
 
@@ -257,7 +261,8 @@ def separation(data: DevRows) -> Check:
         title,
         f"{len(found)} column(s) with a level in which a class never occurs"
         + (f"; most rows: {quoted(names[0])} ({found[0][0]:,})." if found else "."),
-        f"Unpenalised coefficients of {listed(names)} would run to infinity; the penalty holds them. "
+        f"Unpenalised coefficients of {listed(names)} would run to infinity; the penalty holds "
+        "them. "
         "Ask whether the level is known before the outcome."
         if found
         else "Coefficients stay finite.",
@@ -266,7 +271,9 @@ def separation(data: DevRows) -> Check:
 
 
 def residual_checks(data: DevRows) -> list[Check]:
-    """Target skew; then residuals of a quick cross-fitted ridge: spread by fitted value, heavy tails."""
+    """Target skew; then residuals of a quick cross-fitted ridge: spread by fitted value, heavy
+    tails.
+    """
     skew = _target_skew(data)
     rows = some_rows(data)
     x = design_matrix(data, rows)
@@ -293,8 +300,10 @@ def residual_checks(data: DevRows) -> list[Check]:
             "regression.spread",
             "warn" if rho > 0.2 and p < 0.01 else "pass",
             titles[0],
-            f"|Spearman| of absolute residual and fitted value {rho:.2f} (ridge, {len(rows):,} rows).",
-            "Errors grow with the prediction: read intervals and RMSE by range; a log target may help."
+            f"|Spearman| of absolute residual and fitted value {rho:.2f} (ridge, {len(rows):,} "
+            "rows).",
+            "Errors grow with the prediction: read intervals and RMSE by range; a log target may "
+            "help."
             if rho > 0.2 and p < 0.01
             else "One error size describes all ranges.",
             rho,
@@ -304,7 +313,8 @@ def residual_checks(data: DevRows) -> list[Check]:
             "regression.tails",
             "warn" if share > 0.3 else "pass",
             titles[1],
-            f"The worst 1 % of rows carry {100 * share:.0f} % of the squared error; excess kurtosis {kurtosis:.1f}.",
+            f"The worst 1 % of rows carry {100 * share:.0f} % of the squared error; excess "
+            f"kurtosis {kurtosis:.1f}.",
             "RMSE is ruled by few rows; look at MAE beside it."
             if share > 0.3
             else "RMSE speaks for most rows.",
@@ -334,7 +344,9 @@ def _skewness(values: np.ndarray) -> float:
 
 
 def ridge_residuals(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals and fitted values of a ridge fit (penalty: 1 % of the rows), cross-fitted in two halves."""
+    """Residuals and fitted values of a ridge fit (penalty: 1 % of the rows), cross-fitted in two
+    halves.
+    """
     half = np.random.default_rng(seed).random(len(y)) < 0.5
     fitted = np.zeros(len(y))
     for side in (half, ~half):
@@ -345,7 +357,9 @@ def ridge_residuals(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray
 
 
 def extrapolation(data: DevRows) -> Check:
-    """Share of the last fifth of the rows (by the time column, else file order) outside the range before."""
+    """Share of the last fifth of the rows (by the time column, else file order) outside the range
+    before.
+    """
     title = "later rows stay inside the range of earlier ones"
     numbers = [
         f for f in data.features if f.role == "number" and f.numbers is not None and f.levels > 10
@@ -381,9 +395,11 @@ def extrapolation(data: DevRows) -> Check:
         "trees.extrapolation",
         "warn" if far else "pass",
         title,
-        f"By {by}, the last fifth lies outside the earlier range in at most {100 * worst[0]:.1f} % of rows"
+        f"By {by}, the last fifth lies outside the earlier range in at most {100 * worst[0]:.1f} % "
+        "of rows"
         + (f" ({quoted(worst[1])})." if worst[0] > 0 else "."),
-        f"Trees cannot follow {listed(far)} beyond what they saw: use differences or ratios, and judge by time."
+        f"Trees cannot follow {listed(far)} beyond what they saw: use differences or ratios, and "
+        "judge by time."
         if far
         else "Trees need not extrapolate.",
         statistic=worst[0],

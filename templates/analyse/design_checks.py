@@ -19,7 +19,9 @@ from scipy.special import ndtr
 Z_POWER = 2.802
 """1.96 + 0.842: two-sided 5 %, power 80 %."""
 PAIRED_CORRELATION = 0.9
-"""Assumed correlation of the errors of two models on the same rows, where the host gave no estimate."""
+"""Assumed correlation of the errors of two models on the same rows, where the host gave no
+estimate.
+"""
 
 
 def planned(data: DevRows) -> dict[str, Any]:
@@ -140,7 +142,8 @@ def duplicates(data: DevRows) -> Check:
         outcome,
         title,
         f"{100 * share:.2f} % of rows repeat another row's features.",
-        "Equal rows are kept on one side of the split where that is possible; the effective number of rows "
+        "Equal rows are kept on one side of the split where that is possible; the effective number "
+        "of rows "
         "is smaller than it looks."
         if outcome != "pass"
         else "The number of rows is what it seems.",
@@ -149,7 +152,9 @@ def duplicates(data: DevRows) -> Check:
 
 
 def row_order(data: DevRows) -> Check:
-    """Lag-one autocorrelation in file order: of ridge residuals (regression), of the class otherwise."""
+    """Lag-one autocorrelation in file order: of ridge residuals (regression), of the class
+    otherwise.
+    """
     title = "neighbouring rows are independent"
     if not data.usable or data.known.sum() < 200:
         return check(
@@ -176,11 +181,13 @@ def row_order(data: DevRows) -> Check:
         "independence.order",
         "warn" if strong and not kept else "pass",
         title,
-        f"Lag-one autocorrelation of {what} in file order {lag + 0.0 if abs(lag) >= 0.005 else 0.0:.2f}.",
+        f"Lag-one autocorrelation of {what} in file order "
+        f"{lag + 0.0 if abs(lag) >= 0.005 else 0.0:.2f}.",
         (
             "The split keeps such rows together."
             if kept
-            else "Rows next to each other resemble each other: if the order is time, re-plan with --time; if the "
+            else "Rows next to each other resemble each other: "
+            "if the order is time, re-plan with --time; if the "
             "file is sorted, no harm is done."
         )
         if strong
@@ -191,7 +198,9 @@ def row_order(data: DevRows) -> Check:
 
 
 def events_per_column(data: DevRows) -> Check:
-    """Rows of the rarest class (or rows) per column of the design matrix; 10 and 20 are the usual marks (Harrell)."""
+    """Rows of the rarest class (or rows) per column of the design matrix; 10 and 20 are the usual
+    marks (Harrell).
+    """
     title = "enough rows for each parameter"
     if not data.usable:
         return check(
@@ -239,7 +248,9 @@ def fold_classes(data: DevRows) -> Check:
 
 
 def calibration(data: DevRows) -> Check:
-    """Can calibration be measured? About 100 rows of the rarer class, better 200 (Van Calster 2019)."""
+    """Can calibration be measured? About 100 rows of the rarer class, better 200 (Van Calster
+    2019).
+    """
     title = "enough rows to judge probabilities"
     if data.kind == "regression":
         return check(
@@ -264,7 +275,9 @@ def calibration(data: DevRows) -> Check:
 
 
 def stability(data: DevRows, tested: list[dict[str, Any]], enough_time: Any) -> Check | None:
-    """Bootstrap of the strongest associations: how often each of the top five stays among the top five."""
+    """Bootstrap of the strongest associations: how often each of the top five stays among the top
+    five.
+    """
     top = [test["column"] for test in tested[:15]]
     if len(top) < 6 or not data.usable:
         return None

@@ -92,7 +92,9 @@ class DevRows:
 
     @property
     def event(self) -> np.ndarray:
-        """(n,) float: the target, or 1 for the positive (binary) or most frequent (multiclass) class."""
+        """(n,) float: the target, or 1 for the positive (binary) or most frequent (multiclass)
+        class.
+        """
         if self.kind == "regression":
             return self.y
         chosen = (
@@ -190,7 +192,9 @@ def make_target(
 
 
 def design_matrix(data: DevRows, rows: np.ndarray, most_columns: int = 200) -> np.ndarray:
-    """(len(rows), k) standardised columns: numbers with the median for missing, the 8 most common levels."""
+    """(len(rows), k) standardised columns: numbers with the median for missing, the 8 most common
+    levels.
+    """
     columns = []
     for feature in data.features:
         if len(columns) >= most_columns:

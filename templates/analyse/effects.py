@@ -15,7 +15,9 @@ from dev_rows import DevRows, Feature
 from scipy.special import chdtrc, ndtr, stdtr
 
 LEAST_ROWS, RARE_LEVEL = 20, 10
-"""Fewer known rows: no test. Rarer levels are put together before a contingency test (expected counts)."""
+"""Fewer known rows: no test. Rarer levels are put together before a contingency test (expected
+counts).
+"""
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
@@ -32,7 +34,9 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
 
 
 def associations(data: DevRows) -> list[dict[str, Any]]:
-    """Every testable feature against the target, strongest first, in the shape of the record `Association`."""
+    """Every testable feature against the target, strongest first, in the shape of the record
+    `Association`.
+    """
     if not data.usable:
         return []
     found = [test for feature in data.features if (test := associate(feature, data)) is not None]
@@ -44,7 +48,9 @@ def associations(data: DevRows) -> list[dict[str, Any]]:
 def associate(
     feature: Feature, data: DevRows, rows: np.ndarray | None = None
 ) -> dict[str, Any] | None:
-    """Test one feature on all rows, or on `rows`. None for text and where there is nothing to test."""
+    """Test one feature on all rows, or on `rows`. None for text and where there is nothing to
+    test.
+    """
     codes, y = feature.codes, data.y
     numbers = feature.numbers
     if rows is not None:

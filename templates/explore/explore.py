@@ -41,7 +41,9 @@ MOST_LABELS, HISTOGRAM_BINS = 12, 20
 
 
 def main(in_dir: Path, out_dir: Path) -> None:
-    """Explore IN/dev.parquet as IN/request.json asks; write OUT/result.json (record `Exploration`)."""
+    """Explore IN/dev.parquet as IN/request.json asks; write OUT/result.json (record
+    `Exploration`).
+    """
     request = json.loads((in_dir / "request.json").read_text(encoding="utf-8"))
     result = explore(in_dir / "dev.parquet", request)
     text = json.dumps(result, allow_nan=False, ensure_ascii=True)
@@ -104,7 +106,9 @@ def explore(data: Path, request: dict[str, Any]) -> dict[str, Any]:
 
 
 class Probes:
-    """Runs probes one after another, within the budget; a failing probe leaves a finding about itself."""
+    """Runs probes one after another, within the budget; a failing probe leaves a finding about
+    itself.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -141,14 +145,17 @@ class Probes:
                 "low",
                 [],
                 "the time was too short for all probes",
-                f"Skipped after {self.clock.budget_s:.3g} s of budget: {', '.join(self.clock.skipped)}.",
+                f"Skipped after {self.clock.budget_s:.3g} s of budget: "
+                f"{', '.join(self.clock.skipped)}.",
                 "Give the run a larger --budget to have them.",
             )
         ]
 
 
 def single_scores(table: Table, clock: Clock) -> dict[str, float]:
-    """Cross-fitted score of each column that could be a feature; ids and near-unique words get none."""
+    """Cross-fitted score of each column that could be a feature; ids and near-unique words get
+    none.
+    """
     if table.target is None or not table.target.usable:
         return {}
     half = np.random.default_rng(table.seed).random(len(table.frame)) < 0.5
@@ -276,7 +283,9 @@ def histogram(numbers: np.ndarray, *, whole: bool) -> dict[str, Any]:
 
 
 def top_values(column: Column) -> dict[str, Any]:
-    """Values that occur often enough to be shown; one more count, without a label, holds all others."""
+    """Values that occur often enough to be shown; one more count, without a label, holds all
+    others.
+    """
     counts = np.bincount(column.codes[column.codes >= 0], minlength=column.levels)
     order = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] >= SHOWN_FROM][
         :MOST_LABELS

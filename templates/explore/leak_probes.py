@@ -19,10 +19,14 @@ from table_columns import Column, Table, Target
 EXCLUDE_AT = 0.9999
 SUSPECT_AT = 0.95
 ENOUGH_ROWS, ENOUGH_RARE = 30, 10
-"""Below so many rows, or rows of the rarer class, a perfect score may be chance: suspect, not excluded."""
+"""Below so many rows, or rows of the rarer class, a perfect score may be chance: suspect, not
+excluded.
+"""
 ENTITY = re.compile(
-    r"(?i:(^|[_\W])(id|ids|uuid|guid|user|customer|client|patient|subject|person|member|account|household|"
-    r"session|device|machine|vehicle|driver|employee|student|loan|policy|cust|acct)([_\W]|$))|[a-z]I[dD]$"
+    r"(?i:(^|[_\W])(id|ids|uuid|guid|user|customer|client|patient|subject|person|member|account|"
+    r"household|"
+    r"session|device|machine|vehicle|driver|employee|student|loan|policy|cust|acct)([_\W]|$))|"
+    r"[a-z]I[dD]$"
 )
 PLACE = re.compile(
     r"location|zone|region|city|state|country|type|status|code|category|product|store", re.I
@@ -95,7 +99,8 @@ def leak_findings(
                     [column.name],
                     f"{quoted(column.name)} is a copy of the target",
                     copy[0].upper() + copy[1:] + ".",
-                    "Taken out: a model would only read the answer. It would not be known at prediction time.",
+                    "Taken out: a model would only read the answer. It would not be known at "
+                    "prediction time.",
                 )
             )
         elif score is not None and score >= EXCLUDE_AT and sure:
@@ -106,8 +111,10 @@ def leak_findings(
                     "critical",
                     [column.name],
                     f"{quoted(column.name)} alone predicts the target",
-                    f"Cross-fitted {name} of this column alone is {score:.5f} (limit {EXCLUDE_AT}).",
-                    "Taken out. If it is truly known before the outcome, put it back by hand in the plan.",
+                    f"Cross-fitted {name} of this column alone is {score:.5f} (limit "
+                    f"{EXCLUDE_AT}).",
+                    "Taken out. If it is truly known before the outcome, put it back by hand in "
+                    "the plan.",
                 )
             )
         elif copy or (score is not None and score >= SUSPECT_AT):
@@ -123,7 +130,8 @@ def leak_findings(
                     [column.name],
                     f"{quoted(column.name)} may leak the target",
                     f"{shown} Suspect from {SUSPECT_AT} on.",
-                    "Kept, and named in the verdict. If it is only known after the outcome, add it to "
+                    "Kept, and named in the verdict. If it is only known after the outcome, add it "
+                    "to "
                     "columns.exclude in plan.yaml and run again.",
                 )
             )
@@ -131,7 +139,9 @@ def leak_findings(
 
 
 def sum_leak(table: Table, excluded: dict[str, str]) -> list[dict[str, Any]]:
-    """A target that is a sum of columns: greedy forward selection (orthogonal matching pursuit) to 6 terms."""
+    """A target that is a sum of columns: greedy forward selection (orthogonal matching pursuit) to
+    6 terms.
+    """
     target = table.target
     if target is None or target.kind != "regression" or not target.usable:
         return []
@@ -174,7 +184,8 @@ def sum_leak(table: Table, excluded: dict[str, str]) -> list[dict[str, Any]]:
             names,
             f"{listed(names)} add up to the target",
             f"The target is {terms} plus a constant with R2 {explained:.6f} on {len(rows):,} rows.",
-            "Kept, and named in the verdict as suspects: parts of the outcome are rarely known before it. "
+            "Kept, and named in the verdict as suspects: parts of the outcome are rarely known "
+            "before it. "
             "Add them to columns.exclude in plan.yaml unless they are.",
         )
     ]
@@ -195,7 +206,8 @@ def order_findings(table: Table, row_score: float | None) -> list[dict[str, Any]
                 [target.name],
                 "the target follows the order of the rows",
                 f"Cross-fitted {name} of the row's position alone is {row_score:.3f}.",
-                "Row position is never a feature. If the order is time, re-plan with --time; if the file is "
+                "Row position is never a feature. If the order is time, re-plan with --time; if "
+                "the file is "
                 "sorted by the outcome, no harm is done.",
             )
         )
@@ -219,7 +231,8 @@ def order_findings(table: Table, row_score: float | None) -> list[dict[str, Any]
                     [column.name],
                     f"the id {quoted(column.name)} carries information about the target",
                     f"|Spearman| {rho:.3f} on {int(use.sum()):,} rows.",
-                    "Ids are never features. The numbering may follow time or the way rows were collected.",
+                    "Ids are never features. The numbering may follow time or the way rows were "
+                    "collected.",
                 )
             )
     return found
@@ -232,10 +245,12 @@ def _order_is_strong(score: float | None, target: Target) -> bool:
 
 
 def group_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
-    """A column through which rows belong together, only on strong evidence: a false alarm stops a run.
+    """A column through which rows belong together, only on strong evidence: a false alarm stops a
+    run.
 
-    Needs an entity's name (not a place's), 2 to 50 rows per value in the median, 30 values and more, and an
-    intraclass correlation of the target (one-way, Donner 1986) of at least 0.3 at five standard errors.
+    Needs an entity's name (not a place's), 2 to 50 rows per value in the median, 30 values and
+    more, and an intraclass correlation of the target (one-way, Donner 1986) of at least 0.3 at five
+    standard errors.
     """
     target, task = table.target, table.request.get("task") or {}
     if target is None or not target.usable or table.request.get("group") or task.get("group"):
@@ -262,14 +277,17 @@ def group_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
                 [column.name],
                 f"rows of one {quoted(column.name)} belong together",
                 evidence,
-                f"A random split would let the model recognise them: re-plan with --group {column.name!r}.",
+                "A random split would let the model recognise them: re-plan with --group "
+                f"{column.name!r}.",
             )
         ]
     return None, []
 
 
 def intraclass(codes: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """One-way intraclass correlation and its standard error when there is none (about 1/sqrt(pairs))."""
+    """One-way intraclass correlation and its standard error when there is none (about
+    1/sqrt(pairs)).
+    """
     n = np.bincount(codes)
     total, groups = len(y), len(n)
     means = np.bincount(codes, weights=y) / n
@@ -284,7 +302,9 @@ def intraclass(codes: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def time_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
-    """Does the target move with a date? Suggested as the split only when the words of the task speak of the future."""
+    """Does the target move with a date? Suggested as the split only when the words of the task
+    speak of the future.
+    """
     target, task = table.target, table.request.get("task") or {}
     if target is None or not target.usable or table.request.get("time") or task.get("time"):
         return None, []
@@ -314,7 +334,8 @@ def time_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
                 "critical" if asked else "high",
                 [column.name],
                 f"the target moves with {quoted(column.name)}",
-                f"Tenths of time explain {percent(drift)} of the target's variance, on {int(use.sum()):,} rows.",
+                f"Tenths of time explain {percent(drift)} of the target's variance, on "
+                f"{int(use.sum()):,} rows.",
                 "A random split is optimistic when the model will predict later rows: re-plan with "
                 f"--time {column.name!r}.",
             )

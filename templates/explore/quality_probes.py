@@ -48,7 +48,8 @@ def missing_findings(table: Table) -> list[dict[str, Any]]:
                 "missing.tokens",
                 "low",
                 [c.name for c in tokens],
-                f"{listed([c.name for c in tokens])} {verb(tokens, 'writes', 'write')} missing cells as text",
+                f"{listed([c.name for c in tokens])} {verb(tokens, 'writes', 'write')} missing "
+                "cells as text",
                 "; ".join(f"{quoted(c.name)}: {c.tokens:,} cells" for c in tokens[:6]) + ".",
                 "Blank cells and tokens such as '?' count as missing.",
             )
@@ -65,7 +66,8 @@ def missing_findings(table: Table) -> list[dict[str, Any]]:
                 names,
                 f"{listed(names)} are missing in the same rows",
                 f"{len(names)} columns, {percent(share[names[0]])} of rows, without exception.",
-                "One cause behind all of them (a source that was not joined, a form not filled in).",
+                "One cause behind all of them (a source that was not joined, a form not filled "
+                "in).",
             )
         )
     return found + _missing_and_target(table, features)
@@ -107,7 +109,8 @@ def _missing_and_target(table: Table, features: list[Column]) -> list[dict[str, 
                 f"whether {listed([name for _, name in linked])} is missing tells about the target",
                 "; ".join(f"{quoted(name)}: effect {effect:.2f}" for effect, name in linked[:6])
                 + " (|2 AUC - 1| of the indicator).",
-                "The indicator is a feature. Make sure that cells are missing before the outcome, not because of it.",
+                "The indicator is a feature. Make sure that cells are missing before the outcome, "
+                "not because of it.",
             )
         )
     return found
@@ -147,7 +150,8 @@ def duplicate_findings(table: Table) -> list[dict[str, Any]]:
             "medium" if share > 0.05 else "low",
             [],
             f"{extra:,} rows repeat the features of another row",
-            f"{percent(share)} of {len(key):,} rows; {len(sizes):,} distinct keys without ids and target.",
+            f"{percent(share)} of {len(key):,} rows; {len(sizes):,} distinct keys without ids and "
+            "target.",
             "The referee keeps equal rows on one side of the split, or says why it does not.",
         )
     ]
@@ -168,8 +172,10 @@ def duplicate_findings(table: Table) -> list[dict[str, Any]]:
                     "medium" if conflict > 0.01 * len(key) else "low",
                     [target.name],
                     "equal features come with different classes",
-                    f"{conflict:,} rows ({percent(conflict / len(key))}) contradict the majority of their equals.",
-                    f"No model on these columns can exceed {percent(1 - conflict / len(key))} accuracy here.",
+                    f"{conflict:,} rows ({percent(conflict / len(key))}) contradict the majority "
+                    "of their equals.",
+                    f"No model on these columns can exceed {percent(1 - conflict / len(key))} "
+                    "accuracy here.",
                 )
             )
     return found
@@ -182,7 +188,9 @@ def row_keys(columns: list[Column]) -> np.ndarray:
 
 
 def outlier_share(column: Column) -> float | None:
-    """Fraction of known cells outside 3 interquartile ranges of the quartiles; None when those coincide."""
+    """Fraction of known cells outside 3 interquartile ranges of the quartiles; None when those
+    coincide.
+    """
     if (
         column.numbers is None
         or column.present < 20
@@ -199,7 +207,9 @@ def outlier_share(column: Column) -> float | None:
 
 
 def value_findings(table: Table, outliers: dict[str, float | None]) -> list[dict[str, Any]]:
-    """Outliers, near constants, categories with many or rare values, infinite cells, a skewed target."""
+    """Outliers, near constants, categories with many or rare values, infinite cells, a skewed
+    target.
+    """
     found = []
     far = sorted(((s, n) for n, s in outliers.items() if s and s > 0.005), reverse=True)
     if far:
@@ -227,7 +237,8 @@ def value_findings(table: Table, outliers: dict[str, float | None]) -> list[dict
                     [column.name],
                     f"{quoted(column.name)} has {column.levels:,} different values",
                     f"{once:,} of them occur fewer than 5 times.",
-                    "Encoded by smoothed target means; values not seen in training count as unknown.",
+                    "Encoded by smoothed target means; values not seen in training count as "
+                    "unknown.",
                 )
             )
     lone = [c.name for c in table.features if c.present and _top_share(c) > 0.995]
@@ -304,7 +315,8 @@ def _target_findings(table: Table) -> list[dict[str, Any]]:
                 "target.rare_class",
                 "medium",
                 [target.name],
-                f"{len(rare) + absent} of {len(target.counts)} classes have fewer than 20 rows here",
+                f"{len(rare) + absent} of {len(target.counts)} classes have fewer than 20 rows "
+                "here",
                 f"Smallest: {min(target.counts)} of {int(target.known.sum()):,} rows.",
                 "Scores for such classes are rough; their intervals say so.",
             )

@@ -18,7 +18,8 @@ MOST_CLASSES = 20
 
 
 def single_score(column: Column, target: Target, half: np.ndarray) -> float | None:
-    """Cross-fitted score of one column: AUC (binary), one-vs-rest AUC (multiclass) or R2 (regression).
+    """Cross-fitted score of one column: AUC (binary), one-vs-rest AUC (multiclass) or R2
+    (regression).
 
     Args:
         half: (n,) bool, which half each row belongs to.
@@ -78,7 +79,9 @@ def _raw_auc(column: Column, positive: np.ndarray, known: np.ndarray) -> float:
 
 
 def auc_of_counts(pos: np.ndarray, neg: np.ndarray, keys: np.ndarray) -> float | None:
-    """AUC of groups of rows that share a score `keys`; ties count one half. None without both classes."""
+    """AUC of groups of rows that share a score `keys`; ties count one half. None without both
+    classes.
+    """
     if pos.sum() == 0 or neg.sum() == 0:
         return None
     _, place = np.unique(keys, return_inverse=True)
@@ -152,7 +155,9 @@ def _lines(
 
 
 def association(column: Column, target: Target) -> float | None:
-    """Strength in 0..1: |Spearman|, |2 AUC - 1|, corrected Cramer's V or eta; None when there is too little."""
+    """Strength in 0..1: |Spearman|, |2 AUC - 1|, corrected Cramer's V or eta; None when there is
+    too little.
+    """
     use = target.known & ~column.missing
     if use.sum() < 10 or column.levels < 2 or column.near_unique:
         return None
@@ -186,7 +191,9 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def eta(groups: np.ndarray, values: np.ndarray) -> float | None:
-    """Square root of epsilon squared (Kelley 1935), the eta of `values` by `groups`, corrected for bias."""
+    """Square root of epsilon squared (Kelley 1935), the eta of `values` by `groups`, corrected for
+    bias.
+    """
     _, groups = np.unique(groups, return_inverse=True)
     n = np.bincount(groups)
     if len(n) < 2 or len(values) <= len(n):

@@ -20,7 +20,9 @@ MOST_PAIRS = 20
 
 
 def strongest_pairs(table: Table, *, deep: bool) -> list[tuple[str, str, float]]:
-    """Feature pairs from SHOWN_AT on, strongest first: |Spearman|; `deep` adds Cramer's V and eta."""
+    """Feature pairs from SHOWN_AT on, strongest first: |Spearman|; `deep` adds Cramer's V and
+    eta.
+    """
     step = max(1, -(-len(table.frame) // PAIR_ROWS))
     numbers = [
         c for c in table.features if c.numbers is not None and c.levels > 1 and c.present >= 30
@@ -125,7 +127,8 @@ def missing_dependence(table: Table) -> list[dict[str, Any]]:
                 names,
                 f"{listed(names)} {verb(names, 'is', 'are')} not missing at random",
                 "; ".join(f"{quoted(h)} with {quoted(o)}: {s:.2f}" for s, h, o in linked[:5]) + ".",
-                "The mean is a biased filling there; indicators and tree models use the pattern instead.",
+                "The mean is a biased filling there; indicators and tree models use the pattern "
+                "instead.",
             )
         )
     return found
@@ -168,7 +171,8 @@ def drift_findings(table: Table) -> list[dict[str, Any]]:
             f"A small model tells them apart with AUC {score:.2f}; most moved: "
             + "; ".join(f"{quoted(name)} {percent(shift)}" for shift, name in moved)
             + " (total variation).",
-            "If the order is time, new rows will differ again: prefer a split by time and watch the inputs.",
+            "If the order is time, new rows will differ again: prefer a split by time and watch "
+            "the inputs.",
         )
     ]
 

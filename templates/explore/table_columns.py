@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 BINS = 64
-"""Quantile bins of a number for its single-column score; columns with fewer values keep their values."""
+"""Quantile bins of a number for its single-column score; columns with fewer values keep their
+values.
+"""
 MISSING_TOKENS = ("", "?", "nan", "null", "n/a", "#n/a", "-")
 """Texts that are read as missing in a text column, compared in lower case without blanks around."""
 DTYPES = ("float64", "int64", "bool", "str", "datetime64")
@@ -29,9 +31,11 @@ class Column:
     Attributes:
         missing: (n,) bool.
         numbers: (n,) float with NaN where missing, or None for a column of words.
-        codes: (n,) int, distinct values numbered from 0, -1 where missing; values of numbers keep their order.
+        codes: (n,) int, distinct values numbered from 0, -1 where missing; values of numbers keep
+            their order.
         levels: how many distinct values there are.
-        bins: (n,) int >= 0, the same cut to at most BINS quantile bins for numbers; missing has the last bin.
+        bins: (n,) int >= 0, the same cut to at most BINS quantile bins for numbers; missing has the
+            last bin.
         texts: the distinct values as text, in the order of `codes`; None for numbers.
         tokens: cells that were text but mean missing.
     """
@@ -73,7 +77,8 @@ class Target:
     Attributes:
         known: (n,) bool, rows whose target is known.
         values: (n,) float: regression target, or the class number; NaN where unknown.
-        matrix: (n, m) float: the target itself, the indicator of the positive class, or one column per class.
+        matrix: (n, m) float: the target itself, the indicator of the positive class, or one column
+            per class.
         classes: names of the classes; empty for regression.
     """
 
@@ -217,7 +222,9 @@ def order_codes(numbers: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def quantile_bins(codes: np.ndarray, levels: int, bins: int = BINS) -> np.ndarray:
-    """Cut ordered codes into at most `bins` bins of about equal count; missing gets the last bin."""
+    """Cut ordered codes into at most `bins` bins of about equal count; missing gets the last
+    bin.
+    """
     missing = codes < 0
     if levels <= bins:
         return np.where(missing, levels, codes)

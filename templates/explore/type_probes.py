@@ -15,7 +15,8 @@ from reporting import finding, listed, percent, quoted, verb
 from table_columns import Column, Table
 
 ID_NAME = re.compile(
-    r"(?i:(^|[_\W])(id|ids|uuid|guid|key|index|no|nr|number)$|^(rownumber|unnamed.*)$)|[a-z](I[dD]|Number|Key)$|^[A-Z]{0,2}ID$"
+    r"(?i:(^|[_\W])(id|ids|uuid|guid|key|index|no|nr|number)$|^(rownumber|unnamed.*)$)|[a-z](I[dD]|"
+    r"Number|Key)$|^[A-Z]{0,2}ID$"
 )
 NUMBER = re.compile(
     r"^[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?([eE][+-]?\d+)?\s*[%$€£]?$|^[$€£]\s?\d[\d,.]*$"
@@ -26,7 +27,9 @@ DATE = re.compile(
 
 
 def settle_roles(table: Table) -> list[dict[str, Any]]:
-    """Correct roles where these rows leave no doubt (constants, ids), and say what the texts look like."""
+    """Correct roles where these rows leave no doubt (constants, ids), and say what the texts look
+    like.
+    """
     found = []
     given = {str(name) for name in table.request.get("id_columns") or ()}
     constants, ids, free, words = [], [], [], []
@@ -107,7 +110,9 @@ def id_reason(column: Column) -> str | None:
 
 
 def _code_reason(column: Column, n: int) -> str | None:
-    """Words are an id when each is another, short, without blanks, and no number or date in itself."""
+    """Words are an id when each is another, short, without blanks, and no number or date in
+    itself.
+    """
     sample = [str(text) for text in column.texts[:500]]
     compact = np.mean([" " not in text and len(text) <= 40 for text in sample])
     digits = np.mean([any(letter.isdigit() for letter in text) for text in sample])
@@ -139,8 +144,10 @@ def _looks_like_another_type(column: Column) -> list[dict[str, Any]]:
                 "medium",
                 [column.name],
                 f"{quoted(column.name)} holds numbers written as text",
-                f"{percent(share['number'])} of its cells read as numbers ({column.levels:,} different ones).",
-                "Give it the role number in plan.yaml if the rest are slips; cells that fail become missing.",
+                f"{percent(share['number'])} of its cells read as numbers ({column.levels:,} "
+                "different ones).",
+                "Give it the role number in plan.yaml if the rest are slips; cells that fail "
+                "become missing.",
             )
         )
     elif share["date"] >= 0.9:
@@ -151,7 +158,8 @@ def _looks_like_another_type(column: Column) -> list[dict[str, Any]]:
                 [column.name],
                 f"{quoted(column.name)} holds dates written as text",
                 f"{percent(share['date'])} of its cells read as dates.",
-                "Give it the role datetime in plan.yaml, so that year, month and weekday become features.",
+                "Give it the role datetime in plan.yaml, so that year, month and weekday become "
+                "features.",
             )
         )
     if column.role == "category" and column.levels <= 2000:

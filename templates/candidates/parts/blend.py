@@ -2,7 +2,8 @@ def choose_weights(predictions, target, samples=1, seed=0, steps=30):
     """Greedy ensemble selection (Caruana 2004): add, with replacement, what lowers the loss most.
 
     `predictions`: held-out arrays, one per member. With `samples` > 1 the choice is averaged
-    over bootstrap samples of rows, so that a few lucky rows do not decide. Returns weights that sum to 1.
+    over bootstrap samples of rows, so that a few lucky rows do not decide. Returns weights that sum
+    to 1.
     """
     count, rows = len(predictions), len(target.y)
     if count == 1:

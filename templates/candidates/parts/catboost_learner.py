@@ -3,6 +3,7 @@ class CatBoost:
 
     view = "catboost"
     ships_refit = False
+    ours = ("patience", "most_rounds", "monotone")
 
     def __init__(self, params, target, seed, threads):
         self.task, self.n_classes, self.threads = target.task, target.n_classes, threads
@@ -12,16 +13,20 @@ class CatBoost:
             "depth": 6,
             "max_ctr_complexity": 2,
             "one_hot_max_size": 8,
-            **{k: v for k, v in params.items() if k not in ("patience", "most_rounds")},
+            **{key: value for key, value in params.items() if key not in self.ours},
             "random_seed": seed,
             "thread_count": threads,
             "boosting_type": "Plain",
             "allow_writing_files": False,
             "logging_level": "Silent",
         }
+        signs = params.get("monotone", [])
+        if signs:  # numbers are the first columns
+            self.params["monotone_constraints"] = {i: s for i, s in enumerate(signs) if s}
         if self.task == "regression":
             absolute = target.metric in ("mae", "mape", "pinball")
-            self.params["loss_function"] = "MAE" if absolute else "RMSE"
+            median = "Huber:delta=0.5" if signs else "MAE"
+            self.params["loss_function"] = median if absolute else "RMSE"
         elif self.n_classes == 2:
             self.params["loss_function"] = "Logloss"
         else:
@@ -53,11 +58,12 @@ class CatBoost:
         return {**params, "learning_rate": round(min(0.3, max(0.03, slow / seconds)), 3)}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
-        """Boost until the validation loss stops falling or the deadline; or for `rounds` exactly."""
+        """Boost until the validation loss stops falling or the deadline; or for `rounds`
+        exactly.
+        """
         data = self.pool(x, y)
         if rounds is not None:
             self.model = catboost.CatBoost({**self.params, "iterations": rounds})
-
 
             class Stop:
                 def after_iteration(self, info):
@@ -96,5 +102,8 @@ class CatBoost:
         """(n,) values or (n, classes) shares."""
         kind = "RawFormulaVal" if self.task == "regression" else "Probability"
         return self.model.predict(
-            self.pool(x), kind, ntree_end=min(rounds, self.model.tree_count_), thread_count=self.threads
+            self.pool(x),
+            kind,
+            ntree_end=min(rounds, self.model.tree_count_),
+            thread_count=self.threads,
         )

@@ -1,5 +1,7 @@
 class CatBoostView:
-    """Numbers and topics, float32, beside all category codes: CatBoost encodes categories itself."""
+    """Numbers and topics, float32, beside all category codes: CatBoost encodes categories
+    itself.
+    """
 
     categorical = ()
 

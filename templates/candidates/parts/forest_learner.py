@@ -32,8 +32,10 @@ class Forest:
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
         """Grow until enough trees, too many nodes, or the deadline; or for `rounds` exactly."""
         if rounds is not None:
-            self.model.set_params(n_estimators=rounds).fit(x, y)
-            self.done = rounds
+            self.done = 0
+            while self.done < rounds and time.monotonic() < deadline:
+                self.done = min(self.done + 50, rounds)
+                self.model.set_params(n_estimators=self.done).fit(x, y)
             return self
         weight = 1.0 if self.task == "regression" else (64 + 8 * self.n_classes) / 72
         nodes_allowed = self.most_nodes / weight
@@ -45,7 +47,7 @@ class Forest:
             grown += step
             nodes = sum(tree.tree_.node_count for tree in self.model.estimators_)
             now = time.monotonic()
-            pace = (now - started) / grown
+            pace = self.pace = (now - started) / grown
             enough = grown >= self.trees or nodes * (grown + 20) / grown > nodes_allowed
             if enough or now + (4 if grown < 20 else 20) * pace > deadline:
                 break

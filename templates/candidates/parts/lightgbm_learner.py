@@ -3,6 +3,7 @@ class LightGBM:
 
     view = "tree"
     ships_refit = False
+    ours = ("native", "patience", "most_rounds", "monotone")
 
     def __init__(self, params, target, seed, threads):
         self.task, self.n_classes, self.threads = target.task, target.n_classes, threads
@@ -15,19 +16,22 @@ class LightGBM:
             "lambda_l2": 1.0,
             "min_data_per_group": 20,
             "max_cat_threshold": 16,
-            **{k: v for k, v in params.items() if k not in ("native", "patience", "most_rounds")},
+            **{key: value for key, value in params.items() if key not in self.ours},
             "seed": seed,
             "verbosity": -1,
             "deterministic": True,
             "feature_pre_filter": False,
             "num_threads": threads,
         }
+        self.signs = params.get("monotone", [])
         self.native = params.get("native", True)
         self.patience = params.get("patience", 60)
         self.most_rounds = params.get("most_rounds", 10000)
         if self.task == "regression":
             absolute = target.metric in ("mae", "mape", "pinball")
             self.params["objective"] = "regression_l1" if absolute else "regression"
+            if absolute and self.signs:  # medians of leaves, as L1 has them, may break the order
+                self.params.update(objective="huber", alpha=0.5)
         elif self.n_classes == 2:
             self.params["objective"] = "binary"
         else:
@@ -48,9 +52,14 @@ class LightGBM:
         return {**params, "learning_rate": rate}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
-        """Boost until the validation loss stops falling or the deadline; or for `rounds` exactly."""
+        """Boost until the validation loss stops falling or the deadline; or for `rounds`
+        exactly.
+        """
         self.params["force_row_wise" if len(x) > 100_000 else "force_col_wise"] = True
         self.params["min_data_in_leaf"] = min(self.params["min_data_in_leaf"], max(1, len(x) // 20))
+        if self.signs:  # numbers are the first columns; the method "basic" never fails to hold
+            self.params["monotone_constraints"] = self.signs + [0] * (x.shape[1] - len(self.signs))
+            self.params["monotone_constraints_method"] = "basic"
         categories = list(categorical) if self.native else []
         data = lightgbm.Dataset(x, y, params=self.params, categorical_feature=categories)
         if rounds is not None:

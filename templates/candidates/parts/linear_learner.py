@@ -1,5 +1,7 @@
 class Linear:
-    """Ridge or logistic regression; its curve runs over strengths of the penalty, strong to weak."""
+    """Ridge or logistic regression; its curve runs over strengths of the penalty, strong to
+    weak.
+    """
 
     view = "linear"
     ships_refit = False
@@ -11,21 +13,33 @@ class Linear:
 
     @staticmethod
     def within(params, seconds, race):
-        """(settings, seconds): a sample of the rows when there are very many."""
-        cells = 2e5 * race.clock.budget
+        """(settings, seconds): a sample of the rows when there are very many or time is short.
+
+        One fit cannot be stopped half-way, so a trial on a few rows shows what it would cost.
+        """
+        cells, few = 2e5 * race.clock.budget, 1_000
         most_rows = linear_rows(race.problem, params.get("bins", 0), cells)
+        if min(most_rows, race.problem.rows) > 4 * few:
+            trial = Member("pace", "linear", {**params, "most_rows": few})
+            trial.fit(race.problem, 0, [0], race.clock.at(0.0))
+            affordable = race.most_seconds() / (1.5 * trial.seconds / few)
+            most_rows = min(most_rows, max(few, int(affordable)))
         return {**params, "most_rows": most_rows}, seconds
 
     def fit(self, x, y, valid, y_valid, rounds, deadline, categorical=()):
-        """Fit at strengths around the middle until the validation loss grows; `rounds` picks one."""
+        """Fit at strengths from 1 on, weaker or stronger, until the loss grows; `rounds` picks
+        one.
+        """
         self.models = {}
         if rounds is not None:
             self.models[rounds] = self._fitted(x, y, self.path[rounds - 1])
             self.done = rounds
             return self
         self.curve = [math.inf] * len(self.path)
-        start = self.path.index(0.1)
+        start = self.path.index(1.0)
         for walk in (range(start, -1, -1), range(start + 1, len(self.path))):
+            if walk.start > start and min(self.curve) < self.curve[start]:
+                break
             for place in walk:
                 self.models[place + 1] = self._fitted(x, y, self.path[place])
                 prediction = self.predict(valid, place + 1)
@@ -66,10 +80,15 @@ class Linear:
         return shares
 
 
-def linear_rows(problem, bins, cells):
-    """How many rows a matrix of about `cells` cells may have."""
+def linear_width(problem, bins):
+    """About how many cells a row of the matrix has."""
     width = problem.table.numbers.shape[1] * max(1, bins)
     width += sum(min(size, 60) for size in problem.sizes)
     if problem.table.words is not None:
         width += 6 * problem.table.words.nnz / max(problem.rows, 1)
-    return int(cells / max(width, 1)) + 1000
+    return max(width, 1)
+
+
+def linear_rows(problem, bins, cells):
+    """How many rows a matrix of about `cells` cells may have."""
+    return int(cells / linear_width(problem, bins)) + 1000

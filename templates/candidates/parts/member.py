@@ -13,15 +13,15 @@ class Member:
         self.name, self.kind, self.params = name, kind, params
         self.parts, self.sums, self.times = [], None, None
         self.correction = 1.0
-        self.seconds = 0.0
+        self.seconds, self.tail = 0.0, 1.0
 
     def fit(self, problem, repeat, folds, moment, rounds=None):
         """Fit one model per fold in `folds` (None: all rows) until `moment`.
 
         With `rounds` given (one number per fold) exactly so many are used. Otherwise every fold
         records its validation curve, and the rounds that are best for the mean of the curves are
-        used for all: a fold does not choose its own stopping point, which keeps held-out predictions
-        honest. Returns the rounds used; None if more were asked for than time allowed.
+        used for all: a fold does not choose its own stopping point, which keeps held-out
+        predictions honest. Returns the rounds used; None if more were asked for than time allowed.
         """
         started = time.monotonic()
         threads = problem.spec["threads"]
@@ -43,7 +43,10 @@ class Member:
             learner_class = LEARNERS[self.kind]
             view, x, valid = problem.view(learner_class.view, self.params, repeat, fold)
             seed = problem.spec["seed"] + 101 * repeat + order
-            learner = learner_class(self._settings(), problem.target, seed, each)
+            settings = self._settings()
+            if problem.signs:
+                settings["monotone"] = problem.signs
+            learner = learner_class(settings, problem.target, seed, each)
             exactly = rounds and rounds[order]
             learner.fit(x, y[inside], valid, y[outside], exactly, until, view.categorical)
             return view, learner, valid, outside
@@ -53,6 +56,7 @@ class Member:
                 fitted = pool.map(one, waiting, chunksize=1)
         else:
             fitted = [one(order) for order in waiting]
+        trained = time.monotonic() - started
         if rounds is None:
             curves = [learner.curve for _, learner, _, _ in fitted]
             rounds = [min(best_round(curves), len(curve)) for curve in curves]
@@ -70,6 +74,7 @@ class Member:
         if folds != [None]:
             self._correct(problem.target)
         self.seconds = time.monotonic() - started
+        self.tail = self.seconds / max(trained, 1e-6)  # training ends on time, the rest comes after
         return rounds
 
     def _settings(self):
@@ -105,7 +110,9 @@ class Member:
 
 
 def best_round(curves):
-    """The round (from 1) with the lowest mean loss; a curve that ended early keeps its last value."""
+    """The round (from 1) with the lowest mean loss; a curve that ended early keeps its last
+    value.
+    """
     longest = max(len(curve) for curve in curves)
     shortest = min(len(curve) for curve in curves)
     padded = [np.append(curve, np.full(longest - len(curve), curve[-1])) for curve in curves]

@@ -12,16 +12,26 @@ class Problem:
             rows, target = rows[keep], Target(train[spec["target"]].iloc[rows[keep]], spec)
         frame = train.iloc[rows]
         self.target = target
-        self.reader = TableReader(spec["columns"], settings, spec["seed"])
+        self.reader = READER(plain_columns(spec), settings, spec["seed"])
         self.table = self.reader.fit(frame)
         self.sizes = [len(values) for values in self.reader.vocabularies.values()]
         keys = [spec["split"].get(key) for key in ("group", "time")]
         self.keys = frame[[key for key in keys if key in frame]]
+        self.signs = self._signs(spec.get("monotone") or {})
         self.rows = len(rows)
         self.width = sum(
             (self.table.numbers.shape[1], self.table.codes.shape[1], self.table.topics.shape[1])
         )
         self._folds, self._views = {}, {}
+
+    def _signs(self, monotone):
+        """1, -1 or 0 per number column: which way a prediction may move with it; [] if all are
+        0.
+        """
+        plain = self.reader.named("number")
+        names = [plain[i] if i < len(plain) else None for i in self.reader.kept]
+        signs = [monotone.get(name, 0) for name in names]
+        return signs if any(signs) else []
 
     def folds(self, repeat):
         """The inner folds; each repeat shuffles anew."""
@@ -59,8 +69,19 @@ class Problem:
         self._views = {key: made for key, made in self._views.items() if key[3] != repeat}
 
 
+def plain_columns(spec):
+    """The columns of the spec; a category that has to be monotone is read as a plain number."""
+    columns = dict(spec["columns"])
+    for name in spec.get("monotone") or {}:
+        if name in columns and columns[name]["role"] == "category":
+            columns[name] = {**columns[name], "role": "number"}
+    return columns
+
+
 def can_learn(problem):
-    """False when no column says anything, or there is a single class: then the prior is predicted."""
+    """False when no column says anything, or there is a single class: then the prior is
+    predicted.
+    """
     target = problem.target
     varied = target.n_classes > 1 if target.task != "regression" else np.ptp(target.y) > 0
     described = problem.width > 0 or problem.table.words is not None

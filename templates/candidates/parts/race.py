@@ -1,13 +1,19 @@
 class Race:
-    """Fits members one after the other while time lasts, and keeps the schedule of what was done."""
+    """Fits members one after the other while time lasts, and keeps the schedule of what was
+    done.
+    """
 
     def __init__(self, problem, clock, settings):
         self.problem, self.clock = problem, clock
         self.members, self.steps = [], []
         self.schedule = {"settings": settings, "members": self.steps, "iterations": 0}
         self.probe_rounds, self.probe_pace = 100, 0.01
-        self.weights = None
+        self.weights = np.zeros(0)
         self.kept_back = 0.0  # seconds for fitting again on all rows
+        self.tails = {}  # by kind: seconds of a member, per second of its training
+        self.handover_pace = 0.0  # seconds that the taker of a model needs, per round in it
+        self.offers = 0
+        self.blend_seconds = 0.0
 
     def folds(self, repeat):
         """Positions of the folds of one repeat."""
@@ -19,24 +25,24 @@ class Race:
         rounds = member.fit(self.problem, 0, [0], self.clock.at(self.clock.budget / 8))
         learner = member.parts[0].learner
         was_cut = len(learner.curve) < min(400, rounds[0] + learner.patience)
+        self.tails["lightgbm"] = min(member.tail, 2.0)
         self.probe_pace = learner.pace
         self.probe_rounds = max(rounds[0], 300) if was_cut else rounds[0]
         self._note(member, 0, [0], rounds, 0 if len(self.folds(0)) == 1 else None)
         return member
 
     def first(self):
-        """The first model, on one fold. With several folds it ships only if time allows no other."""
+        """Yield a first model, on one fold. With several folds it is only for want of another."""
         self.members = [self.probe()]
         self.first_loss = self.blend()
         self.first_rows = self._judged()
         report(member="first", best=self.first_loss)
         save_schedule(self.schedule)
-        model = self.model()
+        yield from self._handed_over()
         if len(self.folds(0)) == 1:
             self.kept_back = 0.4 * self.clock.left()
         else:
             self.members = []
-        return model
 
     def replayed(self, schedule):
         """The model of an earlier schedule."""
@@ -51,7 +57,7 @@ class Race:
         if len(self.folds(0)) == 1:
             self.final_blend()
             for position in np.argsort(-self.weights):
-                cost = 1.5 * self.members[position].seconds
+                cost = 1.5 * self.members[position].seconds + self.handover()
                 if self.weights[position] > 0 and cost < self.clock.left():
                     self.refit(int(position))
                     report(member=self.members[position].name, refit=True)
@@ -66,18 +72,20 @@ class Race:
             self.problem.forget_views(repeat - 1)
             for position in np.argsort(-self.weights):
                 member = self.members[position]
-                left = self.left()
+                left = self.left() - self.handover_pace * rounds_in([member])
                 if LEARNERS[member.kind].ships_refit or self.weights[position] < 0.05:
                     continue
                 if 1.4 * member.seconds < left:
-                    self.again(int(position), left)
+                    self.again(int(position), left / member.tail)
                     report(member=member.name, repeat=repeat)
 
     def run(self, entry, seconds):
         """Fit one entry of the list on all folds in about `seconds`."""
         params, seconds = self.resolved(entry, seconds)
         member = Member(entry["name"], entry["kind"], params)
-        rounds = member.fit(self.problem, 0, self.folds(0), self.clock.at(seconds))
+        tail = self.tails.get(member.kind, 1.0)
+        rounds = member.fit(self.problem, 0, self.folds(0), self.clock.at(seconds / tail))
+        self.tails[member.kind] = max(tail, min(member.tail, 2.0))
         self.members.append(member)
         self._note(member, 0, self.folds(0), rounds, len(self.members) - 1)
         if LEARNERS[member.kind].ships_refit:
@@ -98,6 +106,13 @@ class Race:
         rounds = min(part.rounds for part in member.parts)
         if member.kind in ("lightgbm", "catboost"):
             rounds = max(1, round(rounds * self.problem.rows / before))
+        elif member.kind == "forest":
+            learner = member.parts[0].learner
+            share = learner.threads / self.problem.spec["threads"]
+            tree = 1.3 * learner.pace * share * self.problem.rows / before
+            rounds = min(rounds, int(self.left() / tree))
+            if rounds < 10:
+                return
         if self._refit(member, [rounds], self.clock.at(math.inf)):
             self._note(member, 0, None, [rounds], position)
 
@@ -178,33 +193,53 @@ class Race:
         self.blend_seconds = (time.monotonic() - started) / samples
         return loss(target, mixed)
 
+    def handover(self):
+        """Seconds that whoever takes the ensemble will need, going by what the last one took."""
+        pairs = zip(self.weights, self.members, strict=False)
+        return self.handover_pace * rounds_in(member for w, member in pairs if w > 0)
+
+    def _handed_over(self):
+        started = time.monotonic()
+        yield self.model()
+        rounds = rounds_in(m for w, m in zip(self.weights, self.members, strict=True) if w > 0)
+        self.handover_pace = (time.monotonic() - started) / max(rounds, 1)
+
     def final_blend(self):
         """The last choice of weights; averaged over samples of rows on small tables."""
         rows = self.problem.rows
         return self.blend(8 if rows < 2_000 else 4 if rows < 5_000 else 1)
 
     def offer(self):
-        """The ensemble as it stands, its schedule saved; None if it is far worse than the first model.
+        """Yield the ensemble as it stands, its schedule saved; nothing if it is of no use.
 
-        That happens when the clock cut every member short. The first model chose its rounds on the
-        rows that judge it, so it looks a little better than it is: a quarter of its gain is allowed.
+        It is not when it comes too late to be saved, or is far worse than the first model because
+        the clock cut every member short. The first model chose its rounds on the rows that judge
+        it, so it looks a little better than it is: a quarter of its gain is allowed.
         """
+        late = self.handover() > self.clock.left() + 0.05 * self.clock.budget + 0.5
+        if self.offers and late:
+            return
         rows = self.first_rows
         target = self.problem.target.take(rows)
         pairs = zip(self.weights, self.members, strict=True)
         mixed = sum(w * member.held_out[rows] for w, member in pairs)
         prior = np.broadcast_to(self.problem.target.prior(), mixed.shape)
         allowed = 0.75 * self.first_loss + 0.25 * max(self.first_loss, loss(target, prior))
-        if not loss(target, mixed) <= allowed:
-            return None
-        save_schedule(self.schedule)
-        return self.model()
+        if loss(target, mixed) <= allowed:
+            self.offers += 1
+            save_schedule(self.schedule)
+            yield from self._handed_over()
 
     def left(self):
-        """Seconds until the last choice of weights has to begin."""
+        """Seconds until the last choice of weights has to begin, and then the last handover."""
         samples = 8 if self.problem.rows < 2_000 else 4 if self.problem.rows < 5_000 else 1
-        return self.clock.left() - 1.3 * samples * self.blend_seconds
+        return self.clock.left() - 1.3 * samples * self.blend_seconds - 1.2 * self.handover()
 
     def model(self):
         """The ensemble as it stands."""
         return Ensemble(self.problem, self.members, self.weights, self.schedule)
+
+
+def rounds_in(members):
+    """Rounds of all the models in some members."""
+    return sum(part.rounds for member in members for part in member.parts)

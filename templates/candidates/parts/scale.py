@@ -21,12 +21,3 @@ class Scale:
         if self.log:
             values = np.expm1(np.minimum(values, np.log1p(self.high)))
         return np.clip(values, self.low, self.high)
-
-
-def may_take_logarithm(target):
-    """True for a regression target without negatives and with a long right tail."""
-    y = target.y
-    if target.task != "regression" or y.min() < 0:
-        return False
-    centred = y - y.mean()
-    return bool(np.mean(centred**3) > 0.7 * np.mean(centred**2) ** 1.5)

@@ -1,8 +1,7 @@
 def table_settings(train, spec):
     """What is decided before anything is learnt: rows used, inner folds, how text is read.
 
-    Large tables are sampled so that reading them takes about an eighth of the budget: a pilot of
-    2,000 and then of 10,000 rows shows how fast this machine reads this table.
+    Large tables are sampled so that reading them takes about an eighth of the budget.
     """
     roles = [column["role"] for column in spec["columns"].values()]
     used = sum(role not in ("id", "constant", "excluded") for role in roles)
@@ -10,16 +9,8 @@ def table_settings(train, spec):
     letters = letters_per_row(train, spec)
     settings = {"rows": len(train), "folds": 4, "topics": 20}
     settings["text"] = "words and characters" if letters * len(train) < 6e4 * budget else "words"
-    for pilot in (2_000, 10_000):
-        if len(train) <= 5 * pilot:
-            break
-        started = time.monotonic()
-        TableReader(spec["columns"], settings, spec["seed"]).fit(train.iloc[:: len(train) // pilot])
-        per_row = (time.monotonic() - started) / pilot
-        settings["rows"] = int(min(len(train), max(pilot, budget / 8 / per_row)))
-        if settings["rows"] < 5 * pilot:
-            break
-    rows = settings["rows"]
+    reader = READER(plain_columns(spec), settings, spec["seed"])
+    rows = settings["rows"] = rows_to_read(train, reader, budget / 8)
     work = rows * max(used, 10) / budget
     folds = 8 if work < 1_500 else 4 if work < 30_000 else 1  # even: two are fitted side by side
     settings["folds"] = max(2, min(folds, rows // 4)) if rows < 40 else folds

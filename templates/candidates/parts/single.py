@@ -53,7 +53,8 @@ def fit_on_all(problem, params, rounds):
     view, x, _ = problem.view("linear", params, 0, None)
     rows, _ = problem.rows_of(0, None, params.get("most_rows"))
     learner = Linear({}, problem.target, problem.spec["seed"], problem.spec["threads"])
-    learner.fit(x, y[rows], None, None, rounds, math.inf)
+    with threadpool_limits(1, user_api="blas"):  # more would wait for each other at this size
+        learner.fit(x, y[rows], None, None, rounds, math.inf)
     return LinearModel(problem, view, learner, rounds, scale)
 
 

@@ -17,7 +17,9 @@ class Table(NamedTuple):
 
 
 def as_numbers(column):
-    """Any column as float64; text is stripped of blanks and thousands commas, infinite is missing."""
+    """Any column as float64; text is stripped of blanks and thousands commas, infinite is
+    missing.
+    """
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
         values = column.to_numpy(dtype=np.float64)
     else:
@@ -39,7 +41,9 @@ def as_days(column):
 
 
 def date_parts(days):
-    """Days since 1970 -> year, month, day, weekday (Monday is 0) and day of the year; NaN stays NaN."""
+    """Days since 1970 -> year, month, day, weekday (Monday is 0) and day of the year; NaN stays
+    NaN.
+    """
     gaps = ~np.isfinite(days)
     dates = np.floor(np.where(gaps, 0.0, days)).astype("int64").astype("datetime64[D]")
     years, months = dates.astype("datetime64[Y]"), dates.astype("datetime64[M]")
@@ -54,7 +58,9 @@ def date_parts(days):
 
 
 def label_codes(column):
-    """A category column as (codes into labels, labels): stripped texts; None (and -1) is missing."""
+    """A category column as (codes into labels, labels): stripped texts; None (and -1) is
+    missing.
+    """
     codes, values = pd.factorize(column)
     labels = np.empty(len(values) + 1, dtype=object)
     for position, value in enumerate(values):
@@ -84,22 +90,22 @@ class TableReader:
     """Reads the raw table by the roles in the spec. Learns from training rows, not from the target.
 
     Numbers stay numbers, datetimes become parts and differences, categories become codes (with
-    their frequency, and prefix and number where they look like 'C85'), text becomes TF-IDF and
-    topics.
-    Columns with role id, constant or excluded are ignored.
+    their frequency, and prefix and number where they look like 'C85'), text becomes TF-IDF. Columns
+    with role id, constant or excluded are ignored.
     """
 
     def __init__(self, columns, settings, seed):
         self.roles = {name: facts["role"] for name, facts in columns.items()}
-        self.text_grams, self.topics = settings["text"], settings["topics"]
-        self.seed = seed
+        self.text_grams, self.seed = settings["text"], seed
 
     def named(self, *roles):
         """Names of the columns with one of the roles."""
         return [name for name, role in self.roles.items() if role in roles]
 
     def fit(self, frame):
-        """Learn vocabularies and which derived columns are worth keeping. Returns the training Table."""
+        """Learn vocabularies and which derived columns are worth keeping. Returns the training
+        Table.
+        """
         self.vocabularies, self.counts, self.mixed, self.wordy = {}, {}, set(), []
         for name in self.named("category"):
             self._learn_category(name, as_labels(frame[name]))
@@ -107,7 +113,7 @@ class TableReader:
         for name in self.named("datetime"):
             days = as_days(frame[name])
             self.first_day[name] = float(np.nanmin(days)) if np.isfinite(days).any() else 0.0
-        self.vectorizers, self.topic_models = {}, {}
+        self.vectorizers = {}
         numbers, names = self._numbers(frame)
         lowest = np.fmin.reduce(numbers, axis=0) if len(numbers) else np.zeros(0)
         highest = np.fmax.reduce(numbers, axis=0) if len(numbers) else np.zeros(0)
@@ -235,18 +241,14 @@ class TableReader:
                 words.setdefault(name, []).append(matrix)
             if kept:
                 self.vectorizers[name] = kept
-        for name, matrices in words.items():
-            size = min(self.topics, matrices[0].shape[1] - 1, len(frame) - 1)
-            if size >= 1:
-                model = TruncatedSVD(size, n_iter=3, random_state=self.seed)
-                self.topic_models[name] = model.fit(matrices[0])
+        self._learn_topics(words, len(frame))
         return words
 
+    def _learn_topics(self, words, rows):
+        """Nothing, for a reader without topics."""
+
     def _topics(self, words, rows):
-        columns = [model.transform(words[name][0]) for name, model in self.topic_models.items()]
-        if not columns:
-            return np.zeros((rows, 0), dtype=np.float32)
-        return np.column_stack(columns).astype(np.float32)
+        return np.zeros((rows, 0), dtype=np.float32)
 
     @staticmethod
     def _joined(words):

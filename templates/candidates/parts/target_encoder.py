@@ -1,8 +1,9 @@
 class TargetEncoder:
-    """A category as the smoothed mean of the target among its rows (one column per class, at most 5).
+    """A category as the smoothed mean of the target among its rows (one column per class, at most
+    5).
 
-    Training rows are encoded from the other rows only (four parts), so that they never see their own
-    target.
+    Training rows are encoded from the other rows only (four parts), so that they never see their
+    own target.
     """
 
     def __init__(self, target, columns, smoothing=10.0, seed=0):

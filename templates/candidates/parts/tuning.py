@@ -1,8 +1,8 @@
 def tune(race, seconds):
     """Search settings for about `seconds`; returns the best found, None if no trial was finished.
 
-    Trials run at a quick learning rate; the fold losses of a trial are reported one by one, so that Optuna
-    can prune it.
+    Trials run at a quick learning rate; the fold losses of a trial are reported one by one, so that
+    Optuna can prune it.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     problem, until = race.problem, race.clock.at(seconds)
