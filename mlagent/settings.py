@@ -55,7 +55,11 @@ def read_settings(folder: Path) -> Settings:
     file = folder / FILE
     if not file.is_file():
         return Settings()
-    return read_record(Settings, file.read_text(encoding="utf-8"), str(file), format="yaml")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadInput(f"{FILE} cannot be read: {problem}.", remedy="Save it as UTF-8.") from None
+    return read_record(Settings, text, str(file), format="yaml")
 
 
 def cost_matrix(settings: Settings, classes: tuple[str, ...]) -> list[list[float]] | None:

@@ -30,7 +30,7 @@ from mlagent.data.frames import write_frame
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.importance import REPEATS, permuted_copies
 from mlagent.referee.intervals import judge_many, time_blocks
-from mlagent.referee.leaderboard import choose
+from mlagent.referee.leaderboard import Choice, choose
 from mlagent.referee.metrics import Truth, Undefined, compute
 from mlagent.referee.threshold import best_threshold
 from mlagent.settings import cost_matrix
@@ -175,12 +175,19 @@ def _probe(bench: Bench, state: State) -> tuple[Path | None, int]:
     return path, len(stacked)
 
 
-def author(bench: Bench, state: State, name: CandidateName, budget_s: float) -> CandidateFolder:
-    """Have the template author write a candidate folder for this task."""
+def author(
+    bench: Bench, state: State, name: CandidateName, budget_s: float, *, final: bool = False
+) -> CandidateFolder:
+    """Have the template author write a candidate folder for this task.
+
+    `final`: for the fit on all dev rows, which follows the schedule of a replayed run.
+    """
     folder = bench.run.path / "artifacts" / "ml-engineer" / name
     folder.mkdir(parents=True, exist_ok=True)
     if not (state.facts["resumed"] and (folder / "README.md").exists()):
         spec = candidate_spec(bench, state, name, budget_s)
+        if final:
+            spec = spec.model_copy(update={"replay": _replay(state, name)})
         render_candidate(bench.desk.content, name, spec, folder)
     return CandidateFolder(
         name, folder, bench.desk.shipped_class(f"templates/candidates/{name}.py.j2")
@@ -221,7 +228,6 @@ def candidate_spec(bench: Bench, state: State, name: str, budget_s: float) -> Ca
         threads=bench.desk.cpus,
         members=members,
         monotone=monotone,
-        replay=_replay(state, name),
     )
 
 
@@ -368,6 +374,13 @@ def choose_winner(bench: Bench, state: State) -> None:
         why = "; ".join(f"{name}: {result.outcome}" for name, result in state.scored.items())
         raise MlagentError(f"No candidate has a score. {why}")
     choice = choose(state.board, state.task.metric or "", asked_for=option)
+    replayed = state.request.replay
+    if replayed is not None:
+        shipped = str(replayed.manifest().model_name)
+        if shipped in ("linear", option) and shipped != choice.name:
+            why = f"{shipped} ships, as in the replayed run {replayed.id}."
+            board = [row.model_copy(update={"chosen": row.name == shipped}) for row in choice.board]
+            choice = Choice(shipped, tuple(board), why)
     state.winner, state.board = choice.name, list(choice.board)
     state.facts["chosen_over"] = choice.why
     bench.journal.append("chosen", candidate=choice.name, asked_for=option, why=choice.why)

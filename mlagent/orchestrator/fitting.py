@@ -57,7 +57,9 @@ def fit_winner(bench: Bench, state: State) -> None:
         seconds = max(1.0, seconds, least)
         fitted = load_fitted(bench.run, state.winner)
         if fitted is None:
-            state.chosen = author(bench, state, state.request.selection["ml-engineer"], seconds)
+            state.chosen = author(
+                bench, state, state.request.selection["ml-engineer"], seconds, final=True
+            )
             bench.desk.progress.update(candidate=state.winner, fit_seconds=round(seconds))
             fitted = fit(
                 bench.desk,

@@ -15,6 +15,7 @@ import pytest
 
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.run import Seal
+from mlagent.data.frames import read_frame
 from mlagent.store.journal import read_journal
 from mlagent.testing.engine import sandbox_or_skip
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
@@ -240,15 +241,20 @@ def test_a_hostile_candidate_ends_as_a_sentence_or_a_measured_score(
         assert expected in entry["outcome"]
 
 
-def test_a_replayed_run_ships_the_same_bytes(churn_project: Path) -> None:
+def test_a_replayed_run_predicts_the_same_bytes(churn_project: Path) -> None:
     words = ("execute", "--budget", "34s", "--select", "ml-engineer=option_b", "--json")
     first = mlagent(churn_project, *words)
     assert first.returncode == 0, first.stderr
     run = json.loads(first.stdout)["run"]
     second = mlagent(churn_project, *words, "--replay", run)
     assert second.returncode == 0, second.stderr
-    hashes = [json.loads(done.stdout)["manifest"]["model_sha256"] for done in (first, second)]
-    assert hashes[0] == hashes[1]
+    predicted = []
+    for done in (first, second):
+        folder = Path(json.loads(done.stdout)["folder"])
+        assert json.loads(done.stdout)["manifest"]["model_name"] == "option_b"
+        vault = read_frame(folder / "predictions" / "vault.parquet").sort_values("row")
+        predicted.append(vault["model"].to_numpy().tobytes())
+    assert predicted[0] == predicted[1]
 
 
 def test_without_a_vault_the_score_is_of_the_recipe(churn_project: Path) -> None:
@@ -292,5 +298,5 @@ def test_a_killed_run_goes_on_and_keeps_what_was_finished(tmp_path: Path) -> Non
     after = [event.facts["job"] for event in events if event.kind == "job.end"][len(before) :]
     assert [job for job in after if job.startswith(("explore", "analyse", "folds"))] == []
     assert "fit option_b" in after
-    assert "package check" in after
+    assert "predict package check" in after
     assert not (run / ".state").exists()
