@@ -28,15 +28,18 @@ check: $(BIN)/mlagent  ## style, types, floors, schema drift
 	$(BIN)/lint-imports
 	$(BIN)/python tools/schemas.py --check
 	$(BIN)/python tools/docs.py --check
+	$(BIN)/python tools/guide.py --check
 
 fix: $(BIN)/mlagent    ## mend what a machine can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python tools/schemas.py
 	$(BIN)/python tools/docs.py
+	$(BIN)/python tools/guide.py
 
 docs: $(BIN)/mlagent   ## bring generated parts of the docs up to date
 	$(BIN)/python tools/docs.py
+	$(BIN)/python tools/guide.py
 
 wheel: $(BIN)/mlagent  ## build the wheel and try it from an empty folder in a clean venv
 	$(BIN)/python tools/wheel.py

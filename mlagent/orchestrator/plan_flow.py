@@ -130,6 +130,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
     exclude = (*settings.exclude, *flags.exclude)
     _check_columns(exclude, ref, "--exclude")
     _check_features(task, profile, exclude)
+    _check_monotone(task, profile)
     plan = make_plan(
         task=task,
         data=ref,
@@ -146,6 +147,32 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
     )
     moved = write_plan(plan, folder / PLAN_FILE, folder / "plans")
     return Planned(plan, folder / PLAN_FILE, moved)
+
+
+def _check_monotone(task: TaskSpec, profile: Profile | None) -> None:
+    """A monotone constraint needs a number, and a task and a model that have an order."""
+    asked = [item for item in task.constraints if item.kind == "monotone"]
+    if not asked or profile is None:
+        return
+    if task.kind == "multiclass":
+        raise BadInput(
+            "--constraint monotone needs a binary or a regression task; this one is multiclass.",
+            remedy="Leave the constraint out.",
+        )
+    if any(item.kind == "interpretable" for item in task.constraints):
+        raise BadInput(
+            "--constraint interpretable and --constraint monotone cannot both hold: the "
+            "interpretable option fits free curves.",
+            remedy="Give one of them.",
+        )
+    for item in asked:
+        column = profile.column(item.column or "")
+        if column.dtype not in ("float64", "int64"):
+            raise BadInput(
+                f"--constraint monotone names {item.column!r}, which is no number "
+                f"({column.role}, {column.dtype}).",
+                remedy="Name a number column.",
+            )
 
 
 def _infer(

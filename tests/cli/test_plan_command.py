@@ -407,3 +407,25 @@ def test_an_error_is_one_json_document_too_and_a_sentence_on_stderr(
     assert error["error"] == kind
     assert error["message"]
     assert error["message"] in done.err
+
+
+@pytest.mark.parametrize(
+    ("constraints", "words"),
+    [
+        (("monotone=contract:+",), "no number"),
+        (("monotone=tenure:-", "interpretable"), "cannot both hold"),
+    ],
+)
+def test_a_monotone_constraint_that_no_model_can_keep_is_refused_at_once(
+    mlagent: Run, tmp_path: Path, constraints: tuple[str, ...], words: str
+) -> None:
+    write_csv(churn_frame(300), tmp_path / "churn.csv")
+    flags = [word for text in constraints for word in ("--constraint", text)]
+    done = mlagent("plan", "churn model", *flags)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_a_monotone_constraint_on_a_number_is_planned(mlagent: Run, tmp_path: Path) -> None:
+    write_csv(churn_frame(300), tmp_path / "churn.csv")
+    assert mlagent("plan", "churn model", "--constraint", "monotone=tenure:-").code == 0

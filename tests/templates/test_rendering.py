@@ -36,7 +36,7 @@ def test_a_rendered_folder_has_code_spec_and_a_short_readme(
     name: str, folders: dict[str, Path]
 ) -> None:
     folder = folders[name]
-    assert sorted(path.name for path in folder.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
         "README.md",
         "solution.py",
         "spec.json",
