@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):  # the same examples each time: a new find is for a developer, not for CI
+    settings.load_profile("ci")
 
 REQUIRED = {word for word in os.environ.get("MLAGENT_REQUIRE", "").split(",") if word}
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlagent.contracts.errors import BadInput
@@ -122,6 +122,7 @@ def test_vault_rows_stay_when_the_grown_table_was_shuffled_too():
 @settings(max_examples=25, deadline=None)
 def test_rows_with_equal_features_are_never_on_both_sides(seed):
     facts = table(800, seed, rate=0.5, twins=0.2)
+    assume(np.unique(facts.keys, return_counts=True)[1].max() <= 8)  # 1 %: rule 4 groups no more
     seal = draw(facts, seed=seed)
     vault = in_vault(seal, 800)
     assert seal.grouped_duplicates

@@ -55,6 +55,7 @@ def test_option_a_is_not_below_linear_however_small_the_budget(
     assert scores[-1] >= expected - 0.008
 
 
+@pytest.mark.soak  # it watches the clock: too nervous for a machine that does other work
 def test_no_member_starts_when_saving_the_ensemble_will_take_what_is_left(
     load: Callable[[str], Any],
 ) -> None:
