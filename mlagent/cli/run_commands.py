@@ -134,6 +134,9 @@ def show_verdict(finished: Any) -> None:
         out.print(f"  {name}: {interval(baseline)}", style="dim")
     if score.model_name != "linear":
         out.print(f"  difference to linear: {signed(score.difference_to_linear)}")
+    for gate in score.gates:
+        if gate.required and gate.outcome == "fail":
+            out.print(Text(f"  gate not met: {gate.name} {asked(gate)}: {gate.evidence}"))
     for note in finished.notes:
         out.print(Text(f"  note: {note}", style="dim"))
     manifest = finished.run.manifest()

@@ -240,6 +240,7 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         },
         "cost": cost(bench, state),
         "quantile": bench.settings.quantile,
+        "always_sliced": fairness_columns(state),
         "leaderboard": tuple(state.board),
         "importance": _importance(bench, state),
         "gates": (*gates, *constraint_gates(state.task), *bench.settings.gates),
@@ -267,6 +268,12 @@ def _importance(bench: Bench, state: State) -> tuple[Importance, ...]:
         cost=cost(bench, state),
         quantile=bench.settings.quantile,
     )
+
+
+def fairness_columns(state: State) -> tuple[str, ...]:
+    """Columns whose names suggest a protected attribute: each of their groups is shown."""
+    assert state.analysis is not None
+    return tuple(item.column for item in state.analysis.slices if item.why.startswith("fairness"))
 
 
 def _slice_columns(state: State, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -131,6 +131,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
     _check_columns(exclude, ref, "--exclude")
     _check_features(task, profile, exclude)
     _check_monotone(task, profile)
+    _check_names(task, ref, exclude)
     plan = make_plan(
         task=task,
         data=ref,
@@ -149,6 +150,19 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
     return Planned(plan, folder / PLAN_FILE, moved)
 
 
+def _check_names(task: TaskSpec, ref: DataRef | None, exclude: tuple[str, ...]) -> None:
+    """A feature may not bear the name of a column that `predict` writes."""
+    if ref is None:
+        return
+    written = {"prediction", *(f"p_{label}" for label in task.classes)}
+    taken = [name for name in ref.columns if name in written - {task.target} - set(exclude)]
+    if taken:
+        raise BadInput(
+            f"The column {taken[0]!r} has the name of a column that `predict` writes.",
+            remedy=f"Rename it, or leave it out with --exclude {taken[0]!r}.",
+        )
+
+
 def _check_monotone(task: TaskSpec, profile: Profile | None) -> None:
     """A monotone constraint needs a number, and a task and a model that have an order."""
     asked = [item for item in task.constraints if item.kind == "monotone"]
@@ -164,6 +178,10 @@ def _check_monotone(task: TaskSpec, profile: Profile | None) -> None:
             "--constraint interpretable and --constraint monotone cannot both hold: the "
             "interpretable option fits free curves.",
             remedy="Give one of them.",
+        )
+    if len({item.column for item in asked}) < len(asked):
+        raise BadInput(
+            "--constraint monotone names one column twice.", remedy="Give one direction for each."
         )
     for item in asked:
         column = profile.column(item.column or "")

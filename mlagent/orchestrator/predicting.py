@@ -99,8 +99,14 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
     plan = read_record(Plan, plan_file.read_text("utf-8"), str(plan_file), format="yaml")
     evaluation = run.read("evaluation.json", Evaluation)
     content = Content()
-    opened = open_sandbox(content, _class_of(run, content))
+    code = _class_of(run, content)
+    opened = open_sandbox(content, code)
     notes = [opened.reason] if opened.reason else []
+    if sha256_of(run.path / "model" / "model.pkl") != run.manifest().model_sha256:
+        notes.append(
+            "The model file is not the one that was judged (its sha256 differs): the verdict of "
+            "this run does not hold for these predictions."
+        )
     features = [name for name in spec.columns if name != task.group]
     with closing(cast(Any, opened.sandbox)), project.scratch_beside() as scratch:
         desk = Desk(
@@ -117,7 +123,6 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
         read = read_for_prediction(file, plan.columns.found, features, scratch / "features.parquet")
         kind = task.kind or "regression"
         truth = Truth(kind, np.zeros(0), task.classes)
-        code = _class_of(run, content)
         array, outcome, _ = predict(
             desk,
             CandidateFolder(run.id, run.path / "candidate", code),

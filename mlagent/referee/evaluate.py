@@ -72,6 +72,7 @@ class EvaluationInputs:
     cost: Sequence[Sequence[float]] | None = None
     quantile: float = 0.5
     slice_columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    always_sliced: tuple[str, ...] = ()
     leaderboard: tuple[CandidateScore, ...] = ()
     importance: tuple[Importance, ...] = ()
     gates: Sequence[GateSpec] = ()
@@ -123,6 +124,7 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
         seed=inputs.seed,
         threshold=cut,
         clusters=None if inputs.clusters is None else inputs.clusters[rows],
+        always=inputs.always_sliced,
         **options,
     )
     to_linear, to_dummy = judged.differences[LINEAR], judged.differences[DUMMY]

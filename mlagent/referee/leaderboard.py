@@ -119,7 +119,7 @@ def choose(
     elif baseline is not None and sign(metric) * (wanted.value - baseline.value) < 0:
         name = linear
         why = (
-            f"{asked_for} scored {wanted.value:.4g} on the dev folds, below linear's "
+            f"{asked_for} scored {wanted.value:.4g} on the dev folds, worse than linear's "
             f"{baseline.value:.4g}, so linear ships."
         )
     ordered = sorted(

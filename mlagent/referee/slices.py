@@ -58,8 +58,11 @@ def slice_scores(
     cost: Sequence[Sequence[float]] | None = None,
     quantile: float = 0.5,
     clusters: npt.NDArray[Any] | None = None,
+    always: Sequence[str] = (),
 ) -> tuple[SliceScore, ...]:
     """The worst slices, worst first, at most 12; then those on which the metric is not defined.
+
+    Every slice of the columns in `always` is shown, however well it scores.
 
     Args:
         columns: name -> (n,) values; up to 20 distinct values are slices, numbers with more are cut
@@ -90,8 +93,9 @@ def slice_scores(
         scored.append((shortfall * float(np.sqrt(len(part.rows))), value, part))
     looked_at = len(scored)
     scored.sort(key=lambda entry: -entry[0])
-    records = _judged(metric, truth, prediction, scored[:SHOWN], looked_at, seed, clusters, options)
-    return (*records, *unscored[: SHOWN - len(records)])
+    shown = scored[:SHOWN] + [one for one in scored[SHOWN:] if one[2].column in always]
+    records = _judged(metric, truth, prediction, shown, looked_at, seed, clusters, options)
+    return (*records, *unscored[: max(0, SHOWN - len(records))])
 
 
 def _judged(

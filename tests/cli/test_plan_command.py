@@ -414,6 +414,7 @@ def test_an_error_is_one_json_document_too_and_a_sentence_on_stderr(
     [
         (("monotone=contract:+",), "no number"),
         (("monotone=tenure:-", "interpretable"), "cannot both hold"),
+        (("monotone=tenure:-", "monotone=tenure:+"), "twice"),
     ],
 )
 def test_a_monotone_constraint_that_no_model_can_keep_is_refused_at_once(
@@ -429,3 +430,14 @@ def test_a_monotone_constraint_that_no_model_can_keep_is_refused_at_once(
 def test_a_monotone_constraint_on_a_number_is_planned(mlagent: Run, tmp_path: Path) -> None:
     write_csv(churn_frame(300), tmp_path / "churn.csv")
     assert mlagent("plan", "churn model", "--constraint", "monotone=tenure:-").code == 0
+
+
+@pytest.mark.parametrize("name", ["prediction", "p_yes"])
+def test_a_feature_with_the_name_of_an_output_is_refused_before_training(
+    mlagent: Run, tmp_path: Path, name: str
+) -> None:
+    write_csv(churn_frame(300).rename(columns={"fee": name}), tmp_path / "churn.csv")
+    done = mlagent("plan", "churn model")
+    assert done.code == 2
+    assert name in done.err
+    assert mlagent("plan", "churn model", "--exclude", name).code == 0

@@ -246,7 +246,7 @@ def test_the_board_is_ordered_and_linear_ships_when_the_option_is_below_it():
         [linear, row("noise", np.random.default_rng(0).random(400))], "roc_auc", asked_for="noise"
     )
     assert below.name == "linear"
-    assert "below linear" in below.why
+    assert "worse than linear" in below.why
 
 
 def test_clusters_widen_every_interval_of_the_record():
