@@ -24,7 +24,6 @@ from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.contracts.plan import (
     AgentPlan,
     Budget,
-    ColumnChoice,
     Columns,
     Machine,
     OptionName,
@@ -36,6 +35,7 @@ from mlagent.contracts.policy import ExecutionPolicy, Policies, ReviewPolicy, Ro
 from mlagent.contracts.ports import CodeClass, Tier
 from mlagent.contracts.profile import Profile
 from mlagent.contracts.task import DataRef, TaskSpec
+from mlagent.data.wire import choices_of
 from mlagent.documents import dump_yaml, read_record
 
 from .review import Proposal, review
@@ -116,7 +116,8 @@ def make_plan(
     selection: dict[Role, OptionName] = {
         role: made.recommendation.selected for role, made in agent_plans.items()
     }
-    columns = Columns(found=_found(profile), exclude=tuple(exclude))
+    found = {} if profile is None else choices_of(profile)
+    columns = Columns(found=found, exclude=tuple(exclude))
     split = (
         split_of(selection["statistical-analyst"], context)
         if "statistical-analyst" in selection
@@ -280,22 +281,6 @@ def _check_options(made: AgentPlan, contract: Contract) -> None:
         )
     if unknown := set(options) - set(planning.options):
         raise MlagentError(f"{contract.name} proposed {sorted(unknown)}, unknown to its contract.")
-
-
-def _found(profile: Profile | None) -> dict[str, ColumnChoice]:
-    if profile is None:
-        return {}
-    return {
-        column.name: ColumnChoice(
-            role=column.role,
-            dtype=column.dtype,
-            datetime_format=column.datetime_format,
-            missing_tokens=column.missing_tokens,
-            thousands=column.thousands,
-            decimal_comma=column.decimal_comma,
-        )
-        for column in profile.columns
-    }
 
 
 def _check_selection(plan: Plan, source: str) -> None:
