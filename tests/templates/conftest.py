@@ -36,11 +36,14 @@ def make_spec(frame: pd.DataFrame, roles: dict[str, str], **changes: Any) -> Can
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One rendered folder per candidate, with an empty table's spec."""
+    """One rendered folder per candidate, with an empty table's spec; `forest` is an option_c of
+    forests."""
     root = tmp_path_factory.mktemp("candidates")
     for name in NAMES:
         render_candidate(Content(), name, make_spec(pd.DataFrame(), {}), root / name)
-    return {name: root / name for name in NAMES}
+    forest = make_spec(pd.DataFrame(), {}, members=({"kind": "extra_trees"},))
+    render_candidate(Content(), "option_c", forest, root / "forest")
+    return {name: root / name for name in (*NAMES, "forest")}
 
 
 class Loaded(NamedTuple):

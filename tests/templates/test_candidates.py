@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -206,3 +208,38 @@ def test_it_runs_by_hand_on_csv_files(
     written = pd.read_csv(tmp_path / "predictions.csv")
     assert list(written.columns) == table.spec["classes"]
     np.testing.assert_allclose(written.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_a_forest_predicts_the_same_bytes_however_its_threads_run(
+    task: str, load: Callable[[str], Any]
+) -> None:
+    learner = load("forest").module.Forest
+    rng = np.random.default_rng(0)
+    x, unseen = rng.normal(size=(2, 2_000, 6)).astype(np.float32)
+    y = np.exp(x[:, 0] + rng.normal(size=2_000))
+    y = y if task == "regression" else (y > 1).astype(int)
+    target = SimpleNamespace(task=task, n_classes=2)
+
+    def predicted(threads: int) -> bytes:
+        forest = learner({"min_samples_leaf": 3}, target, 0, threads).fit(
+            x, y, None, None, 40, np.inf
+        )
+        waits = np.random.default_rng(threads).permutation(40)
+        for tree, wait in zip(forest.model.estimators_, waits, strict=True):
+            late(tree, "predict" if task == "regression" else "predict_proba", wait / 10_000)
+        shares: np.ndarray = forest.predict(unseen, 40)
+        return shares.tobytes()
+
+    assert predicted(4) == predicted(1) == predicted(2)
+
+
+def late(tree: Any, name: str, seconds: float) -> None:
+    """Have a method of one object wait before it answers."""
+    answer = getattr(tree, name)
+
+    def after_a_while(*given: Any, **named: Any) -> Any:
+        time.sleep(seconds)
+        return answer(*given, **named)
+
+    setattr(tree, name, after_a_while)
