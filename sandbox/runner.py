@@ -38,6 +38,7 @@ GRACE = 1.5, 10.0
 little.
 """
 POLL_S = 0.01
+STARTED = time.monotonic()
 
 
 def read_table(path: Path) -> Any:
@@ -242,6 +243,7 @@ class Fold:
         self.facts: dict[str, Any] = {
             "fold": self.number,
             "ok": False,
+            "fit_from": round(time.monotonic() - STARTED, 3),
             "fit_seconds": None,
             "predict_seconds": None,
             "error": "",
@@ -285,14 +287,25 @@ class Fold:
         return f"{self.stage} {how}"
 
 
+def fold_share(number: int, folds: int, parallel: int, threads: int) -> tuple[int, float]:
+    """(threads, share of the budget) of one fold.
+
+    `parallel` folds run side by side, each with its part of the threads. The last ones, when they
+    are fewer, have more threads each and so less time, but never less than half.
+    """
+    last = folds % parallel
+    if number < folds - last:
+        return max(1, threads // parallel), 1.0
+    return max(1, threads // last), max(0.5, last / parallel)
+
+
 def command_folds(args: argparse.Namespace) -> None:
     """Every fold in processes of its own, `--parallel` at a time. For class B code only."""
     import numpy
 
     candidate = args.input / "candidate"
-    spec = read_spec(candidate, args.budget_s)
-    spec["threads"] = max(1, int(spec.get("threads", 1)) // args.parallel)
-    limit_s = float(spec["budget_s"]) * GRACE[0] + GRACE[1]
+    whole = read_spec(candidate, args.budget_s)
+    limit_s = float(whole["budget_s"]) * GRACE[0] + GRACE[1]
     train = read_table(args.input / "train.parquet")
     roles = numpy.load(args.input / "folds.npy", allow_pickle=False)
     if roles.ndim != 2 or roles.shape[1] != len(train):
@@ -301,6 +314,9 @@ def command_folds(args: argparse.Namespace) -> None:
     solution = load_solution(candidate)
 
     def start(number: int) -> Fold:
+        threads, share = fold_share(number, len(roles), args.parallel, int(whole.get("threads", 1)))
+        spec = {**whole, "threads": threads, "budget_s": whole["budget_s"] * share}
+
         def fit(folder: Path) -> None:
             rows = train[roles[number] == 1].reset_index(drop=True)
             fit_model(solution, rows, spec, folder)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +47,8 @@ class FoldResult:
     Attributes:
         predictions: fold index -> prediction of its held-out rows, ascending row order.
         outcome: 'ok', or a sentence why there is no score.
+        fit_seconds, predict_seconds: of all folds together.
+        busy_seconds: wall clock during which at least one fold was inside `fit`.
         probe: prediction of the first fold's model on the probe rows, when one was asked for.
     """
 
@@ -54,6 +57,7 @@ class FoldResult:
     outcome: str = "ok"
     fit_seconds: float = 0.0
     predict_seconds: float = 0.0
+    busy_seconds: float = 0.0
     probe: np.ndarray | None = None
 
     @property
@@ -87,9 +91,15 @@ def at_once(folds: int, cpus: int) -> int:
     return max(1, min(folds, cpus))
 
 
-def rounds(folds: int, cpus: int) -> int:
-    """How often a fold's budget is spent one after the other."""
-    return -(-folds // at_once(folds, cpus))
+def rounds(folds: int, cpus: int) -> float:
+    """How often a fold's budget is spent one after the other.
+
+    The last folds, when fewer than `at_once`, share all cores and have less time each (as the
+    runner's `fold_share` has it).
+    """
+    side_by_side = at_once(folds, cpus)
+    full, last = divmod(folds, side_by_side)
+    return full + (max(0.5, last / side_by_side) if last else 0.0)
 
 
 def score_on_folds(
@@ -123,6 +133,7 @@ def score_on_folds(
         inputs["probe.parquet"] = probe
     columns = width(truth)
     held = [int((row == 2).sum()) for row in folds]
+    side_by_side = at_once(len(folds), desk.cpus)
     outputs = {f"oof_{i}.npy": rows * columns * 8 + 256 for i, rows in enumerate(held)}
     outputs |= {"probe.npy": probe_rows * columns * 8 + 256, "folds.json": MB}
     outcome = desk.run(
@@ -132,14 +143,15 @@ def score_on_folds(
         inputs=inputs,
         outputs=outputs,
         into=into,
-        wall_s=rounds(len(folds), desk.cpus) * (budget_s * 1.5 + 10) + START_S,
+        wall_s=ceil(len(folds) / side_by_side) * (budget_s * 1.5 + 10) + START_S,
         code=candidate.code,
-        args=("--budget-s", f"{budget_s:.2f}", "--parallel", str(at_once(len(folds), desk.cpus))),
+        args=("--budget-s", f"{budget_s:.2f}", "--parallel", str(side_by_side)),
         on_line=desk.claims(candidate.name),
         stop=None if interruptible else never,
     )
     result = FoldResult(candidate.name)
     told = _folds_json(outcome)
+    result.busy_seconds = _busy(told)
     for index, rows in enumerate(held):
         entry = told.get(index, {})
         result.fit_seconds += _number(entry.get("fit_seconds"))
@@ -208,6 +220,7 @@ def score_apart(
             grace_s=APART_GRACE_S,
         )
         result.fit_seconds += fitted.fit_seconds
+        result.busy_seconds += fitted.fit_seconds
         if not fitted.ok:
             result.outcome = f"no score: {where}: {fitted.outcome}"
             return result
@@ -347,6 +360,16 @@ def _folds_json(outcome: Outcome) -> dict[int, Mapping[str, Any]]:
     if not isinstance(value, list):
         return {}
     return {i: entry for i, entry in enumerate(value) if isinstance(entry, dict)}
+
+
+def _busy(told: Mapping[int, Mapping[str, Any]]) -> float:
+    """Seconds during which at least one fold was being fitted."""
+    spans = [(_number(e.get("fit_from")), _number(e.get("fit_seconds"))) for e in told.values()]
+    total = until = 0.0
+    for start, seconds in sorted(spans):
+        total += max(0.0, start + seconds - max(start, until))
+        until = max(until, start + seconds)
+    return total
 
 
 def _number(value: object) -> float:

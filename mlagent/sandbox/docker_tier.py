@@ -28,6 +28,7 @@ from .collect import Collection, collect_tar
 from .containers import OWNER_LABEL, Flags
 from .drain import Drain
 from .engine import API_TIMEOUT_S, engine_errors, engine_line, refuse_weak_engine
+from .kept import keep, recall
 from .orphans import Owner, sweep
 from .staging import run_folder, stage
 from .verdicts import GRACE_S, End, Killed, judge, missing_prerequisite
@@ -247,7 +248,9 @@ class DockerSandbox:
             chunks.close()
 
     def packages(self) -> dict[str, str]:
-        """Asks the image once."""
+        """Asks the image once on this machine: an image id is the hash of all that is in it."""
+        if self._packages is None:
+            self._packages = recall("packages", self._image)
         if self._packages is None:
             job = Job(
                 name="packages",
@@ -263,6 +266,7 @@ class DockerSandbox:
                 raise SandboxBroken(f"The image could not list its packages: {outcome.sentence}")
             found = json.loads(outcome.log)
             self._packages = {str(name): str(version) for name, version in found.items()}
+            keep("packages", self._image, self._packages)
         return dict(self._packages)
 
     def describe(self) -> str:

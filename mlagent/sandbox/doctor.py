@@ -25,6 +25,7 @@ from mlagent.documents import load_json
 from .containers import environment, flags_hash
 from .engine import connect, engine_line
 from .image import BUILD, find_image
+from .kept import keep, recall
 from .limits import free_memory_mb
 from .openmp import library_path
 from .staging import cache_root, run_folder
@@ -100,16 +101,11 @@ def run_canaries(sandbox: Sandbox, *, fresh: bool = False) -> list[Canary]:
             hashlib.sha256(script.read_bytes()).hexdigest(),
         )
     )
-    folder = cache_root() / "canaries"
-    folder.mkdir(exist_ok=True)
-    cache = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    if not fresh and cache.exists():
-        return [Canary(**item) for item in load_json(cache.read_text("utf-8"), str(cache))]
+    if not fresh and (known := recall("canaries", key)):
+        return [Canary(**item) for item in known]
     found = _try_all(sandbox, script)
     if all(canary.ok for canary in found):
-        part = cache.with_suffix(".part")
-        part.write_text(json.dumps([vars(canary) for canary in found]), "utf-8")
-        part.replace(cache)
+        keep("canaries", key, [vars(canary) for canary in found])
     return found
 
 
