@@ -52,10 +52,12 @@ def plan(context: PlanningContext) -> AgentPlan:
         ),
         otherwise="The rows that arrive later look like these.",
     )
+    given = (*context.task.id_columns, context.task.group)
+    guessed = [name for name in facts.ids if name not in given]
     questions = some(
         (
-            facts.ids,
-            f"May {names(facts.ids)} be left out, as nothing but names of rows?",
+            guessed,
+            f"May {names(guessed)} be left out, as nothing but names of rows?",
         ),
         (
             facts.missing and facts.missing[0].value > 0.2,

@@ -151,7 +151,7 @@ def score_on_folds(
     )
     result = FoldResult(candidate.name)
     told = _folds_json(outcome)
-    result.busy_seconds = _busy(told)
+    result.busy_seconds = busy_seconds(told)
     for index, rows in enumerate(held):
         entry = told.get(index, {})
         result.fit_seconds += _number(entry.get("fit_seconds"))
@@ -362,7 +362,7 @@ def _folds_json(outcome: Outcome) -> dict[int, Mapping[str, Any]]:
     return {i: entry for i, entry in enumerate(value) if isinstance(entry, dict)}
 
 
-def _busy(told: Mapping[int, Mapping[str, Any]]) -> float:
+def busy_seconds(told: Mapping[int, Mapping[str, Any]]) -> float:
     """Seconds during which at least one fold was being fitted."""
     spans = [(_number(e.get("fit_from")), _number(e.get("fit_seconds"))) for e in told.values()]
     total = until = 0.0

@@ -65,9 +65,15 @@ def plan(context: PlanningContext) -> AgentPlan:
 
 
 def _questions(context: PlanningContext, facts: TableFacts) -> tuple[str, ...]:
+    answered = {constraint.kind for constraint in context.task.constraints}
+    limits = [
+        what
+        for kind, what in (("max_model_mb", "model's size"), ("max_latency_ms", "answer time"))
+        if kind not in answered
+    ]
     return some(
         (
-            not context.task.constraints,
+            not answered & {"interpretable", "monotone"},
             "Must somebody read why a case got its score? Then --constraint interpretable.",
         ),
         (
@@ -78,7 +84,11 @@ def _questions(context: PlanningContext, facts: TableFacts) -> tuple[str, ...]:
             facts.widest and facts.widest.value > 100,
             f"Will new values of {_widest(facts)} turn up? They count as unknown.",
         ),
-        otherwise="Is there a limit on the model's size or answer time?",
+        (
+            answered and limits,
+            f"Is there a limit on the {' or '.join(limits)}?",
+        ),
+        otherwise="How much better than the linear baseline must a model be to be worth its keep?",
     )
 
 
@@ -216,8 +226,8 @@ def _ensemble(context: PlanningContext, facts: TableFacts) -> Option:
             ),
             (
                 facts.numbers and facts.categories,
-                f"Curves for {facts.numbers} numbers and trees for {facts.categories} categories "
-                f"complement each other.",
+                f"Curves for {count(facts.numbers, 'number')} and trees for "
+                f"{count(facts.categories, 'category', 'categories')} complement each other.",
             ),
             otherwise=f"Several views of {count(facts.features, 'feature')}.",
         ),
@@ -377,5 +387,10 @@ def _plan_without_data(context: PlanningContext) -> AgentPlan:
         if readable
         else "Without a table, tuned boosting is the safest choice for tables of unknown size.",
         ASSUMED,
-        ("How many rows are there?", "Which column is the outcome?", "Must the model be readable?"),
+        some(
+            (True, "How many rows are there?"),
+            (not context.task.target, "Which column is the outcome?"),
+            (not readable, "Must the model be readable?"),
+            otherwise="",
+        ),
     )

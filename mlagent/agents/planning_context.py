@@ -25,6 +25,8 @@ SAMPLE_ROWS: dict[OptionName, int] = {
 """Rows that explorer and analyst look at, at most."""
 MIN_GROUPS = 20
 """Fewer distinct values are a category, not groups that a split could keep apart."""
+LONE = 0.95
+"""From this share of rows on, groups (a row without a value is one) are no groups but rows."""
 _ID_WORDS = re.compile(
     r"(?:^|[_\W])(?:id|key|nr|no|number|code|uuid|guid)$|(?<=[a-z])(?:ID|Id)$|^(?:id|ID|Id)$"
 )
@@ -85,6 +87,8 @@ class TableFacts:
         tailed: numbers whose maximum lies over 3 interquartile ranges above the 95 % quantile.
         groups: columns that may tie rows together (repeating ids), with their distinct values.
         dates: datetime columns.
+        lone: the given group column with its values, where nearly each row has a value of its own.
+        counts: rows of each class, fewest first; empty without classes.
         rare: the class with the fewest rows and its count.
         rest: rows outside the most common class; all rows without classes.
     """
@@ -104,7 +108,9 @@ class TableFacts:
     groups: tuple[Named, ...]
     duplicates: int
     sampled: int
+    lone: Named | None
     classes: int
+    counts: tuple[int, ...]
     rare: Named | None
     rest: int
     target_missing: int
@@ -156,7 +162,9 @@ def table_facts(context: PlanningContext) -> TableFacts:
         ),
         duplicates=profile.duplicate_rows or 0,
         sampled=profile.sampled_rows,
+        lone=_lone(profile, task.group),
         classes=len(counts),
+        counts=tuple(n for _, n in counts),
         rare=Named(counts[0][0], counts[0][1]) if counts else None,
         rest=sum(n for _, n in counts[:-1]) if counts else profile.rows,
         target_missing=target.missing if target else 0,
@@ -175,6 +183,14 @@ def _ties_rows(column: ColumnProfile, rows: int) -> bool:
     if not MIN_GROUPS <= column.distinct <= rows / 2 or column.dtype == "float64":
         return False
     return column.role == "id" or bool(_ID_WORDS.search(column.name))
+
+
+def _lone(profile: Profile, group: str | None) -> Named | None:
+    """The group column when its groups are hardly more than single rows, else None."""
+    column = next((c for c in profile.columns if c.name == group), None)
+    if column is None or column.distinct + column.missing < LONE * profile.rows:
+        return None
+    return Named(column.name, column.distinct)
 
 
 def count(number: float, noun: str, plural: str | None = None) -> str:

@@ -1,20 +1,17 @@
 """The statistical-analyst in planning mode: how rows are split and how rigorous the checks are.
 
-Guarantees: every option stands for one split that a machine can read (`split_of`); a group or time
-column that the user gave is in every option. Every number in the texts is in the profile or follows
-from it.
+Guarantees: every option stands for one split that a machine can read (`planned_split.split_of`); a
+group or time column that the user gave is in every option. Every number in the texts is in the
+profile or follows from it; sizes of a vault are said to be about so many rows.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from math import sqrt
-from typing import Literal
 
 from mlagent.contracts.base import Role
 from mlagent.contracts.plan import AgentPlan, Option, OptionName
 from mlagent.contracts.profile import Profile
 
+from .planned_split import Sizes, SplitChoice, sizes, split_of
 from .planning_context import (
     ASSUMED,
     Named,
@@ -30,11 +27,6 @@ from .planning_context import (
 from .planning_estimates import estimate_hours
 
 ROLE: Role = "statistical-analyst"
-SplitKind = Literal["stratified", "random", "group", "time"]
-VAULT_SHARE, VAULT_ROWS, VAULT_RARE = 0.2, 100, 25
-"""Referee rule 3: a fifth of the rows, none when it would have fewer rows than this."""
-FOLDS = ((20_000, 1), (2_000, 3), (0, 5))
-"""Referee rule 5: dev rows from which on so many folds are enough."""
 DEPENDENCIES = (
     "python: scipy",
     "python: pandas",
@@ -46,82 +38,6 @@ CHECKS: dict[OptionName, str] = {
     "option_b": "standard checks",
     "option_c": "thorough checks",
 }
-
-
-@dataclass(frozen=True)
-class SplitChoice:
-    """The split that an option stands for. `vault` is the share of rows held back (0: none)."""
-
-    kind: SplitKind
-    group: str | None
-    time: str | None
-    why: str
-    vault: float = VAULT_SHARE
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What the split leaves: rows and rows of the rarest class. `error`: see `standard_error`."""
-
-    vault: int
-    vault_rare: int
-    dev: int
-    folds: int
-    error: float
-
-
-def split_of(option: OptionName, context: PlanningContext) -> SplitChoice:
-    """The split that this analyst option stands for.
-
-    A given group or time column decides alone. Otherwise option_a and option_b draw rows at random
-    (stratified for classes); option_c keeps plausible groups together or cuts at a plausible time.
-    """
-    task = context.task
-    share = VAULT_SHARE
-    if context.profile is not None:
-        share = VAULT_SHARE if sizes(table_facts(context)).vault else 0.0
-    if task.time:
-        return SplitChoice("time", task.group, task.time, "the time column was given", share)
-    if task.group:
-        return SplitChoice("group", task.group, None, "the group column was given", share)
-    if option == "option_c" and context.profile is not None:
-        facts = table_facts(context)
-        if facts.groups:
-            name, values = facts.groups[0]
-            why = f"{name!r} has {values:,.0f} values in {facts.rows:,} rows, so rows repeat it"
-            return SplitChoice("group", name, None, why, share)
-        if facts.dates:
-            why = f"{facts.dates[0]!r} orders the rows in time"
-            return SplitChoice("time", None, facts.dates[0], why, share)
-    if task.kind == "regression":
-        return SplitChoice("random", None, None, "the target is a number", share)
-    return SplitChoice("stratified", None, None, "each class keeps its share", share)
-
-
-def sizes(facts: TableFacts) -> Sizes:
-    """Rows of vault and dev by the referee's rules 3 and 5; no vault when it would be too small."""
-    rows = facts.rows - facts.target_missing
-    rare = int(facts.rare.value) if facts.rare else 0
-    vault, vault_rare = round(VAULT_SHARE * rows), round(VAULT_SHARE * rare)
-    if vault < VAULT_ROWS or (facts.classes == 2 and vault_rare < VAULT_RARE):
-        vault = vault_rare = 0
-    dev = rows - vault
-    folds = next(number for start, number in FOLDS if dev >= start) if vault else FOLDS[-1][1]
-    judged, judged_rare = (vault, vault_rare) if vault else (rows, rare)
-    return Sizes(vault, vault_rare, dev, folds, standard_error(judged, judged_rare, facts.classes))
-
-
-def standard_error(rows: int, rare: int, classes: int) -> float:
-    """A score's standard error on so many rows, before any model is known.
-
-    Two classes: of a ROC AUC without signal, sqrt((n+1) / (12 n1 n0)) (Mann-Whitney); more classes:
-    of an accuracy of one half; numbers: of an RMSE as a share of itself, 1 / sqrt(2n).
-    """
-    if rows < 2:
-        return 1.0
-    if classes == 2:
-        return sqrt((rows + 1) / (12 * rare * (rows - rare))) if 0 < rare < rows else 1.0
-    return 0.5 / sqrt(rows) if classes else 1 / sqrt(2 * rows)
 
 
 def plan(context: PlanningContext) -> AgentPlan:
@@ -152,7 +68,7 @@ def plan(context: PlanningContext) -> AgentPlan:
             f"Why does the target miss in {count(facts.target_missing, 'row')}? They are left out.",
         ),
         (
-            facts.classes == 2 and facts.rare_share < 0.1,
+            facts.classes == 2 and facts.rare_share < 0.1 and context.task.metric != "cost",
             f"Is a missed {_rare(facts, mid=True)} dearer than a false alarm? Try --metric cost.",
         ),
         otherwise="Which difference of the score would change a decision?",
@@ -196,7 +112,7 @@ def _split_words(split: SplitChoice, facts: TableFacts, size: Sizes) -> str:
         "time": f"The latest by {split.time!r} held back",
     }[split.kind]
     if size.vault:
-        return f"{how}: {size.vault:,} vault rows, {size.dev:,} dev rows"
+        return f"{how}: about {size.vault:,} vault rows, {size.dev:,} dev rows"
     return f"{how}: no vault, {size.folds} folds repeated over {size.dev:,} rows"
 
 
@@ -221,12 +137,12 @@ def _pros(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             split.kind == "stratified" and size.vault and facts.rare,
-            f"{_rare(facts)} has {size.vault_rare:,} of the {size.vault:,} vault rows, "
+            f"{_rare(facts)} has about {size.vault_rare:,} of the {size.vault:,} vault rows, "
             f"its share in the table.",
         ),
         (
             split.kind == "random" and size.vault,
-            f"{size.vault:,} vault rows put the standard error of an RMSE near "
+            f"About {size.vault:,} vault rows put the standard error of an RMSE near "
             f"{percent(size.error)} of it.",
         ),
         (
@@ -247,8 +163,8 @@ def _pros(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             name == "option_c",
-            f"Says how stable the {count(facts.features, 'association')} are, and what more rows "
-            f"than {size.vault or size.dev:,} would show.",
+            f"Says how stable the {count(facts.features, 'association')} are, and what more "
+            f"than {size.judged} rows would show.",
         ),
         otherwise=f"Covers {count(facts.features, 'feature')}.",
     )
@@ -271,8 +187,12 @@ def _cons(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
             f"the interval gets wider.",
         ),
         (
+            split.kind == "group" and facts.lone,
+            f"{_lone(facts)}: the same as a split at random.",
+        ),
+        (
             split.kind == "time",
-            f"Trains on the {size.dev:,} earlier rows only; what they lack is not learned.",
+            f"Trains on the earlier rows only, about {size.dev:,}; what they lack is not learned.",
         ),
         (
             not size.vault,
@@ -301,8 +221,7 @@ def _risks(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes)
         ),
         (
             facts.classes == 2,
-            f"A ROC AUC on {size.vault or size.dev:,} rows has a standard error near "
-            f"{size.error:.3f}.",
+            f"A ROC AUC on {size.judged} rows has a standard error near {size.error:.3f}.",
         ),
         (
             facts.classes > 2 and facts.rare,
@@ -334,10 +253,12 @@ def _rationale(
 ) -> str:
     split = split_of(selected, context)
     judged = (
-        f"{size.vault:,} rows held back"
+        f"About {size.vault:,} rows held back"
         if size.vault
         else f"{size.dev:,} rows judged out of fold, because a vault would be too small"
     )
+    if split.kind == "group" and facts.lone:
+        return f"{split.why}, but its groups are hardly more than single rows. {judged}."
     if split.kind == "group":
         return f"{split.why}; splitting them apart would let the model recognise rows. {judged}."
     if split.kind == "time":
@@ -350,7 +271,7 @@ def _rationale(
         if not (facts.groups or facts.dates)
         else f"{names([*[n for n, _ in facts.groups], *facts.dates])} is tested for that first"
     )
-    return f"{judged[:1].upper()}{judged[1:]}; {rest}."
+    return f"{judged}; {rest}."
 
 
 def _conditions(
@@ -366,7 +287,12 @@ def _conditions(
             split.kind in ("stratified", "random"),
             f"The {facts.rows:,} rows are independent of each other.",
         ),
-        otherwise=f"New cases come like the {size.vault or size.dev:,} rows that are judged.",
+        (
+            split.kind == "group" and facts.lone,
+            f"A split at random will do: {_lone(facts)}, so that keeping its groups whole is the "
+            f"same.",
+        ),
+        otherwise=f"New cases come like the rows that are judged ({size.judged}).",
     )
 
 
@@ -387,6 +313,12 @@ def _group(facts: TableFacts) -> Named:
 def _groups(facts: TableFacts) -> str:
     name, values = _group(facts)
     return f"{values:,.0f} values of {name!r}"
+
+
+def _lone(facts: TableFacts) -> str:
+    name, values = facts.lone or Named("", 0)
+    about = "about " if facts.sampled < facts.rows else ""
+    return f"{name!r} has {about}{values:,.0f} values in {facts.rows:,} rows"
 
 
 def _plan_without_data(context: PlanningContext) -> AgentPlan:
@@ -413,5 +345,9 @@ def _plan_without_data(context: PlanningContext) -> AgentPlan:
         "option_b",
         "The standard checks fit any table; the split is fixed once the rows are known.",
         ASSUMED,
-        ("Do several rows belong to one case?", "Are the cases to be predicted later in time?"),
+        some(
+            (not given, "Do several rows belong to one case?"),
+            (not given, "Are the cases to be predicted later in time?"),
+            otherwise="Which difference of the score would change a decision?",
+        ),
     )

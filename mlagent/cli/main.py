@@ -21,6 +21,7 @@ from mlagent import __version__
 from mlagent.contracts.errors import Interrupted, MlagentError
 
 from . import inspect_commands, plan_commands, run_commands, system_commands
+from .output import nobody_reads
 
 app = typer.Typer(
     name="mlagent",
@@ -94,14 +95,19 @@ def main() -> None:
     """Run the command line and leave with the documented exit code."""
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except MlagentError as error:
         _show(error)
         code = error.exit_code
     except KeyboardInterrupt:
         _show(Interrupted("Stopped.", remedy="`mlagent execute --resume` goes on with the run."))
         code = Interrupted.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as left:
+        # typer.echo met a closed pipe (`| head -1`) and typer leaves with 1; it writes last, so the
+        # work is done, only its account is not read
+        if not isinstance(left.__context__ or left, BrokenPipeError):
+            raise
+        nobody_reads(sys.stdout)
         code = 0
     except Exception as error:
         show = getattr(error, "show", None)

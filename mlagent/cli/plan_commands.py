@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import Json, console, print_json
+from .output import Json, console, indented, print_json
 
 if TYPE_CHECKING:
     from mlagent.contracts.plan import Plan
@@ -96,7 +96,6 @@ def _ask(question: Any) -> str | None:
 
 def show_plan(made: Plan) -> None:
     """The plan as tables: what was inferred, options with trade-offs, the review."""
-    from rich.padding import Padding
     from rich.text import Text
 
     out = console()
@@ -131,7 +130,7 @@ def show_plan(made: Plan) -> None:
             )
             for mark, style, lines in (("+", "green", option.pros), ("-", "red", option.cons)):
                 for line in lines[:3]:
-                    out.print(Padding(Text.assemble((mark, style), " ", line), (0, 0, 0, 6)))
+                    out.print(indented(out, Text.assemble((mark, style), " ", line), 6))
         out.print(Text(f"  why: {agent_plan.recommendation.rationale}", style="dim"))
         for condition in agent_plan.recommendation.conditions:
             out.print(Text(f"  condition: {condition}", style="dim"))

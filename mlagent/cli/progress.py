@@ -10,17 +10,19 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
 
+from .output import deliver
+
 
 class PlainProgress:
-    """One line per phase and per sentence, with the seconds since the start."""
+    """One line per phase and per sentence, with the seconds since the start. A run goes on when
+    nobody reads them any more."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out, self._clock, self._start = out, clock, clock()
         self._last = ""
 
     def _line(self, text: str) -> None:
-        self._out.write(f"[{self._clock() - self._start:6.1f}s] {text}\n")
-        self._out.flush()
+        deliver(self._out, f"[{self._clock() - self._start:6.1f}s] {text}\n")
 
     def phase(self, name: str, detail: str = "") -> None:
         self._line(detail or name)

@@ -151,18 +151,25 @@ def contracts_explain(
 def contracts_validate(
     files: Annotated[list[Path] | None, typer.Argument(help="Default: the shipped ones.")] = None,
 ) -> None:
-    """Check contract files; errors name file, line, field and the allowed values."""
+    """Check contract files and their routing; errors name file, line, field and what is allowed."""
+    from mlagent.agents.registry import load_contracts
     from mlagent.content import Content
     from mlagent.contracts.contract import Contract
     from mlagent.contracts.errors import BadInput
     from mlagent.documents import read_record
+    from mlagent.orchestrator.planning import load_policies
+    from mlagent.orchestrator.routing import check_routing
 
     content = Content()
     chosen = files or sorted(content.path("contracts").glob("*.yaml"))
+    given = {}
     for file in chosen:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as problem:
             raise BadInput(f"{str(file)!r} cannot be read: {problem}.") from None
         contract = read_record(Contract, text, str(file), format="yaml")
+        given[contract.name] = contract
         typer.echo(f"ok  {contract.name}  {file}")
+    check_routing(load_policies(content).routing, {**load_contracts(content), **given})
+    typer.echo(f"ok  routing  {content.path('orchestrator/routing.yaml')}")

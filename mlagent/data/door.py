@@ -253,7 +253,7 @@ def _open_json_lines(
     copy = engine.folder / "records.csv"
     raw = json_lines_to_csv(path, encoding, copy)
     names, more = clean_names(raw)
-    relation = csv_relation(literal(str(copy)), len(names), ",", '"', header=False)
+    relation = csv_relation(literal(str(copy)), len(names), ",", '"', header=False, clean=True)
     ref = DataRef(
         path=str(path),
         format="jsonl",
@@ -298,6 +298,9 @@ def _open_csv(
             rows = engine.rows(f"SELECT count(*) FROM {relation}")[0][0]
         except engine_error() as problem:
             why = first_line(problem)
+        if not rows and not why and dialect.quote is not None and seen.quotes:
+            # duckdb 2.0 skips the whole file when a line break in a quoted name is not its line end
+            why = "no row is found below the header"
     if why:
         relation, rows = reread(path, encoding, dialect, engine, why)
         notes.append("Line ends or quotes are irregular; the file was read row by row.")

@@ -1,10 +1,12 @@
 """Which file is meant: the flag, then mlagent.yaml, then the one plausible data file in the folder.
 
-Guarantees: never a silent guess between two. Does not: look into subfolders or open a file.
+Guarantees: never a silent guess between two; a file that mlagent wrote is no candidate. Does not:
+look into subfolders or open a file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mlagent.contracts.errors import BadInput
@@ -25,8 +27,15 @@ OUTPUTS = ("prediction", "submission", "scored")
 SHOWN = 12
 
 
+def _nobody(_: Path) -> bool:
+    return False
+
+
 def find_table(
-    folder: Path, flag: Path | None = None, configured: str | None = None
+    folder: Path,
+    flag: Path | None = None,
+    configured: str | None = None,
+    ours: Callable[[Path], bool] = _nobody,
 ) -> Path | None:
     """The table to read, or None when the folder holds none.
 
@@ -34,6 +43,7 @@ def find_table(
         folder: where the user stands; relative `configured` paths start here.
         flag: `--data`, as typed.
         configured: `data` of mlagent.yaml.
+        ours: whether a file was written by `predict`; such a file is taken only when it is named.
 
     Raises:
         BadInput: the named file is not there, or several files are plausible.
@@ -43,7 +53,7 @@ def find_table(
     if configured:
         path = Path(configured).expanduser()
         return _existing(path if path.is_absolute() else folder / path, "mlagent.yaml (data)")
-    found = _plausible(folder)
+    found = _plausible(folder, ours)
     if len(found) > 1:
         names = ", ".join(repr(path.name) for path in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -70,7 +80,7 @@ def _existing(path: Path, said_by: str) -> Path:
     return path
 
 
-def _plausible(folder: Path) -> list[Path]:
+def _plausible(folder: Path, ours: Callable[[Path], bool] = _nobody) -> list[Path]:
     if not folder.is_dir():
         return []
     return [
@@ -82,6 +92,10 @@ def _plausible(folder: Path) -> list[Path]:
         and not any(word in path.stem.lower() for word in OUTPUTS)
         and not (
             path.suffix.lower() == ".txt"
-            and any(path.stem.lower().startswith(word) for word in NOT_DATA)
+            and (
+                any(path.stem.lower().startswith(word) for word in NOT_DATA)
+                or path.stat().st_size == 0  # `mlagent plan ... > out.txt` makes it first
+            )
         )
+        and not ours(path)
     ]

@@ -19,12 +19,15 @@ from mlagent.contracts.task import Constraint, DataRef, Inference, TaskSpec
 
 from .choices import allowed_metrics, choose_metric, choose_positive, given, is_whole, known_metric
 from .profile import TableProfile, absent_column
-from .target import decide, rank_targets
+from .target import CALENDAR, decide, rank_targets, unfit_target
 from .words import CLASS_WORDS, NUMBER_WORDS, name_tokens
 
 MOST_CLASSES = 100
 SMALL_RANGE = 20
 CLEARLY_CLASSES = 10
+ORDERED = ("datetime64", "float64", "int64")
+AS_NUMBERS = ". To predict a number instead, plan again with --metric rmse"
+AS_CLASSES = ". To predict a class instead, plan again with --metric log_loss"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def infer_task(
         )
     names = [column.name for column in profile.columns]
     _check_names(names, ids, group, time, constraints)
+    _check_split(profile, group, time)
     if target is None:
         chosen = _choose_target(sentence, profile, excluded={*ids, group, time})
         if isinstance(chosen, Question):
@@ -176,10 +180,42 @@ def _check_names(
             raise absent_column(name, names, flag)
 
 
+def _check_split(profile: Profile, group: str | None, time: str | None) -> None:
+    """Groups are several; a time column has moments in an order."""
+    for flag, name in (("--group", group), ("--time", time)):
+        column = profile.column(name) if name is not None else None
+        if column is None or column.distinct + (flag == "--group" and column.missing > 0) > 1:
+            continue
+        raise BadInput(
+            f"{flag} names {name!r}, which does not tell rows apart: {column.why}.",
+            remedy=f"Name another column, or leave {flag} out.",
+        )
+    column = profile.column(time) if time is not None else None
+    if column is None or column.dtype in ORDERED:
+        return
+    ordered = [one.name for one in profile.columns if one.dtype == "datetime64"]
+    ordered += [
+        one.name
+        for one in profile.columns
+        if one.dtype in ORDERED[1:] and CALENDAR & set(name_tokens(one.name))
+    ]
+    raise BadInput(
+        f"--time names {time!r}, which has no order in time: its cells are neither dates nor "
+        f"numbers ({column.why}).",
+        remedy=f"Use --time with one of: {', '.join(map(repr, ordered[:5]))}."
+        if ordered
+        else "Write them like 2026-01-31, or as numbers that rise with time.",
+    )
+
+
 def _choose_target(
     sentence: str, profile: Profile, excluded: set[str | None]
 ) -> Inference | Question:
     ranked = [one for one in rank_targets(sentence, profile) if one.name not in excluded]
+    unfit = unfit_target(sentence, profile, ranked)
+    if unfit is not None and unfit not in excluded:
+        how = f"the sentence names the column {unfit!r}"
+        return Inference(field="target", value=unfit, how=how, confidence="certain")
     best = decide(ranked)
     if best is not None:
         confidence = "certain" if best.verbatim else "likely"
@@ -278,14 +314,17 @@ def _choose_kind(
     text = f"{lowered} {' '.join(name_tokens(name))}"
     if found := CLASS_WORDS.search(text):
         how = f"{name!r} holds {distinct} whole numbers, and {found.group()!r} speaks of classes"
+        how += AS_NUMBERS
         return said("multiclass", how, "likely")
     if found := NUMBER_WORDS.search(text):
         how = f"{name!r} holds {distinct} whole numbers, and {found.group()!r} speaks of an amount"
+        how += AS_CLASSES
         return said("regression", how, "likely")
     if distinct <= CLEARLY_CLASSES:
         how = f"{name!r} holds only {distinct} different whole numbers; no word says amount"
+        how += AS_NUMBERS
         return said("multiclass", how, "guess")
-    how = f"{name!r} holds {distinct} whole numbers; no word says classes"
+    how = f"{name!r} holds {distinct} whole numbers; no word says classes" + AS_CLASSES
     return said("regression", how, "guess")
 
 

@@ -7,6 +7,7 @@ numbers it rests on. Does not: see more than the sample, or know which column is
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARSED_ENOUGH = 0.95
+SHOWN_NAMES = 5
 ID_WORDS = frozenset(
     {"id", "ids", "uuid", "guid", "pk", "idx", "index", "rowid", "rownum", "row", "key", "number",
      "no", "nr", "num", "identifier", "serial", "record", "hash", "email", "ssn", "iban", "order"}
@@ -101,6 +103,24 @@ def kind_of(name: str, cells: pd.Series, total: int) -> Kind:
         share = "every row" if not found.missing else "every row that is not missing"
         return replace(found, role="constant", why=f"{share} has {shown}")
     return _as_id(name, cells, texts, found, total)
+
+
+def comma_notes(kinds: Mapping[str, Kind]) -> tuple[str, ...]:
+    """What commas inside numbers were taken for, in sentences: a guess that changes values."""
+    notes = []
+    for names, taken_for in (
+        ([n for n, kind in kinds.items() if kind.thousands], "between thousands: 1,234 is 1234"),
+        ([n for n, kind in kinds.items() if kind.decimal_comma], "before decimals: 1,5 is 1.5"),
+    ):
+        shown = ", ".join(map(repr, names[:SHOWN_NAMES]))
+        if len(names) > SHOWN_NAMES:
+            shown += f" and {len(names) - SHOWN_NAMES} more"
+        if names:
+            notes.append(
+                f"Commas in {shown} are read as standing {taken_for}. If they do not, change "
+                "`thousands` and `decimal_comma` of the column in plan.yaml."
+            )
+    return tuple(notes)
 
 
 def _country_codes(texts: set[str]) -> bool:

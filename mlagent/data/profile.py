@@ -20,7 +20,7 @@ from mlagent.contracts.profile import ColumnProfile, Profile
 
 from .cells import is_missing, missing_sql, number_sql
 from .door import Table
-from .kinds import Kind, kind_of
+from .kinds import Kind, comma_notes, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,18 +82,16 @@ def profile_table(
         if counted is not None:
             counts[name] = counted
         columns.append(_column(name, kind, cells, counted, whole, number, table.ref.rows))
+    notes = (*table.ref.notes, *comma_notes(kinds))
+    if not complete:
+        seen = f"{len(frame)} of {table.ref.rows} rows, drawn by row number."
+        notes = (*notes, f"Types, quantiles and duplicates are from {seen}")
     profile = TableProfile(
         rows=table.ref.rows,
         sampled_rows=len(frame),
         columns=tuple(columns),
         duplicate_rows=_duplicates(frame),
-        notes=table.ref.notes
-        if complete
-        else (
-            *table.ref.notes,
-            f"Types, quantiles and duplicates are from {len(frame)} of {table.ref.rows} rows, "
-            "drawn by row number.",
-        ),
+        notes=notes,
     )
     profile._counts = counts
     if target is None:

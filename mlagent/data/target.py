@@ -82,6 +82,24 @@ def rank_targets(sentence: str, profile: Profile) -> list[Weighed]:
     return sorted(found, key=lambda one: -one.score)
 
 
+def unfit_target(sentence: str, profile: Profile, ranked: list[Weighed]) -> str | None:
+    """A constant or a date that the sentence clearly means, more than any of `ranked`; else None.
+
+    It cannot be learned: to say so helps more than to ask about the other columns.
+    """
+    best = decide(ranked)
+    if best is not None and best.verbatim:
+        return None
+    words, last = _weigh(sentence), profile.columns[-1].name
+    unfit = [
+        _score(column, sentence, words, set(), last)
+        for column in profile.columns
+        if column.role in ("constant", "datetime")
+    ]
+    meant = decide(sorted([*unfit, *ranked], key=lambda one: -one.score))
+    return meant.name if meant is not None and meant in unfit and meant.verbatim else None
+
+
 def decide(ranked: list[Weighed]) -> Weighed | None:
     """The best one if it is good enough and clearly ahead, else None."""
     if not ranked or ranked[0].score < ENOUGH:

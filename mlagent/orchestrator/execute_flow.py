@@ -7,7 +7,6 @@ happens; a run that stops early can be resumed at a phase boundary.
 
 from __future__ import annotations
 
-import difflib
 import platform
 import subprocess
 import time
@@ -16,21 +15,17 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, cast
-
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from typing import Any, cast
 
 from mlagent import __version__
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
-from mlagent.contracts.base import ROLES, ColumnRole, Dtype, Role
+from mlagent.contracts.base import ROLES, Role
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import Evaluation
-from mlagent.contracts.metrics import METRICS
-from mlagent.contracts.plan import Budget, ColumnChoice, Columns, OptionName, Plan
+from mlagent.contracts.plan import OptionName, Plan
 from mlagent.contracts.ports import Progress, Sandbox
 from mlagent.contracts.run import Environment
-from mlagent.contracts.task import TaskSpec
 from mlagent.data.door import open_table
 from mlagent.documents import dump_yaml, load_json, read_record
 from mlagent.settings import Settings, parse_vault, read_settings
@@ -39,102 +34,15 @@ from mlagent.store.journal import FileJournal, read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
+from .edited_plan import EditedPlan
 from .execution import execute
 from .plan_flow import PLAN_FILE
 from .planning import check_plan, load_policies, read_plan, review_again, task_with_split
-from .state import Request, StopFlag
+from .preparing import check_test
+from .state import Request, State, StopFlag
 from .wiring import Opened, build_bench, host_packages, interruptible, open_sandbox
 
 MakeProgress = Callable[[float], Any]
-
-
-class EditedColumn(ColumnChoice):
-    """One line of `columns.found` after edits."""
-
-    role: ColumnRole
-    dtype: Dtype
-
-
-class EditedColumns(Columns):
-    found: dict[str, EditedColumn] = {}  # type: ignore[assignment]  # a dict is never narrower
-
-
-class EditedBudget(Budget):
-    seconds: float = Field(300.0, ge=1, le=7 * 86400)
-
-
-class EditedTask(TaskSpec):
-    """The task after edits: its fields still fit each other."""
-
-    seed: int = Field(0, ge=0)
-
-    @field_validator("metric")
-    @classmethod
-    def _metric_fits(cls, metric: str | None, info: ValidationInfo) -> str | None:
-        kind = info.data.get("kind")
-        allowed = [name for name, info in METRICS.items() if kind is None or kind in info.tasks]
-        if metric is not None and metric not in allowed:
-            task = f" for a {kind} task" if kind else ""
-            raise ValueError(
-                f"{metric!r} is not allowed{task}; allowed values: {', '.join(allowed)}"
-            )
-        return metric
-
-    @field_validator("direction")
-    @classmethod
-    def _direction_is_the_metrics(cls, direction: Any, info: ValidationInfo) -> Any:
-        metric = info.data.get("metric")
-        if metric is not None and direction != METRICS[metric].direction:
-            raise ValueError(f"{metric} has the direction {METRICS[metric].direction!r}")
-        return direction
-
-    @field_validator("classes")
-    @classmethod
-    def _classes_fit(cls, classes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        kind, positive = info.data.get("kind"), info.data.get("positive")
-        if kind == "regression" and classes:
-            raise ValueError("a regression has no classes; plan again to change the kind of task")
-        if kind == "binary" and (len(set(classes)) != 2 or classes[1:] != (positive,)):
-            raise ValueError(
-                f"a binary task has two classes, the positive one ({positive!r}) last; "
-                "to change it, plan again with --positive"
-            )
-        if kind == "multiclass" and len(set(classes)) < 3:
-            raise ValueError("a multiclass task has at least three different classes")
-        return classes
-
-
-class EditedPlan(Plan):
-    """plan.yaml as `execute` and `try` accept it: stricter than what any plan must be."""
-
-    task: EditedTask
-    columns: EditedColumns = EditedColumns()
-    budget: EditedBudget = EditedBudget()
-
-    @field_validator("vault")
-    @classmethod
-    def _vault_is_a_share(cls, vault: Any) -> Any:
-        if vault != "auto" and not (vault == 0 or 0.02 <= vault <= 0.5):
-            raise ValueError(f"{vault!r} is neither auto, 0 nor a share from 0.02 to 0.5")
-        return vault
-
-    @model_validator(mode="after")
-    def _task_is_about_the_table(self) -> Self:
-        if self.data is None:
-            return self
-        task = self.task
-        for field in ("kind", "target", "metric", "direction"):
-            if getattr(task, field) is None:
-                raise ValueError(f"task.{field} is missing; plan again to find it")
-        named = {"target": task.target, "group": task.group, "time": task.time}
-        for field, name in (*named.items(), *(("id_columns", name) for name in task.id_columns)):
-            if name is not None and name not in self.data.columns:
-                meant = difflib.get_close_matches(name, self.data.columns, n=1)
-                hint = f" (did you mean {meant[0]!r}?)" if meant else ""
-                raise ValueError(f"task.{field}: the table has no column {name!r}{hint}")
-        if task.target not in self.columns.found:
-            raise ValueError(f"columns.found has no line for the target {task.target!r}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -178,6 +86,7 @@ def execute_here(
     plan = read_plan(plan_path)
     request = make_request(project, plan, plan_path, flags, earlier)
     check_data(folder, plan)
+    check_test(State(request, request.plan.task))
     content = Content()
     opened = open_sandbox(content, "B" if content.override is None else "C")
     with closing(cast(Any, opened.sandbox)):
@@ -223,7 +132,7 @@ def _execute(
         project.lock(),
         project.scratch() as scratch,
         cast(AbstractContextManager[Progress], progress),
-        interruptible(stop),
+        interruptible(stop, progress.say),
     ):
         progress.say(
             f"{opened.reason} " if opened.reason else f"Sandbox: {opened.sandbox.describe()}"
@@ -355,6 +264,14 @@ def make_request(
     vault: float | None = None if plan.vault == "auto" else float(plan.vault)
     if flags.vault is not None:
         vault = parse_vault(flags.vault)
+    if flags.test is not None and earlier is None:
+        if flags.vault is not None and vault is not None:
+            raise BadInput(
+                f"--test and --vault {flags.vault} cannot both hold: with --test, the rows of that "
+                "file are the vault.",
+                remedy="Leave one of them out.",
+            )
+        vault = None
     if earlier is not None:
         start = read_journal(earlier.path / "journal.jsonl")[0].facts
         budget, seed, vault = float(start["budget_s"]), int(start["seed"]), start["vault"]

@@ -24,12 +24,14 @@ from mlagent.data.door import open_table
 from mlagent.data.find import find_table
 from mlagent.data.infer import Question, infer_task
 from mlagent.data.profile import profile_table, with_target
+from mlagent.sandbox.staging import cache_root
 from mlagent.settings import Settings, parse_duration, read_settings
+from mlagent.store.project import Project
 
 from .estimates import calibrate, past_runs
 from .planning import load_policies, make_plan, write_plan
 from .routing import route, served_part
-from .wiring import cache_folder, engine_name, planned_packages
+from .wiring import engine_name, planned_packages
 
 Ask = Callable[[Question], str | None]
 PLAN_FILE = "plan.yaml"
@@ -113,7 +115,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
         served = served_part(flags.sentence, policies.routing, contracts)
     constraints = tuple(parse_constraint(text) for text in flags.constraints)
     budget_s = parse_duration(flags.budget or settings.budget or "5m")
-    path = find_table(folder, flags.data, settings.data)
+    path = find_table(folder, flags.data, settings.data, Project(folder).is_output)
     ref: DataRef | None = None
     profile: Profile | None = None
     if path is None:
@@ -123,7 +125,9 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
             profile = profile_table(
                 table, target=flags.target or settings.target, ids=flags.ids, seed=flags.seed
             )
-            ref = table.ref.model_copy(update={"path": _relative(path, folder)})
+            ref = table.ref.model_copy(
+                update={"path": _relative(path, folder), "notes": profile.notes}
+            )
             task = _infer(flags, served, settings, constraints, profile, ref, ask)
             if task.target is not None and task.kind is not None:
                 profile = with_target(profile, task.target, task.kind)
@@ -138,7 +142,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
         profile=profile,
         routing=routing,
         contracts=contracts,
-        machine=calibrate(cache_folder(), time.perf_counter, engine=engine_name()),
+        machine=calibrate(cache_root(), time.perf_counter, engine=engine_name()),
         packages=planned_packages(),
         budget_s=budget_s,
         exclude=exclude,

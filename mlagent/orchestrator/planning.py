@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mlagent import __version__
+from mlagent.agents.planned_split import SplitChoice, split_of
 from mlagent.agents.planning_context import PastRun, PlanningContext
 from mlagent.agents.registry import PLANNERS
-from mlagent.agents.statistical_analyst_planning import SplitChoice, split_of
 from mlagent.content import Content
 from mlagent.contracts.base import ColumnRole, Dtype, Role
 from mlagent.contracts.contract import Contract

@@ -137,6 +137,7 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
         if array is None:
             raise MlagentError(f"The model of run {run.id} did not predict: {outcome}.")
         write_predictions(file, out, columns_of(array, task, evaluation.threshold))
+        project.note_output(out)
     notes.extend(read.original.notes)
     failed = {name: count for name, count in read.failed.items() if count}
     if failed:

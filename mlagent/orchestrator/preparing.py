@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from mlagent.agents.data_explorer import explore
+from mlagent.agents.ml_engineer import rounds
 from mlagent.agents.statistical_analyst import analyse
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
 from mlagent.contracts.plan import ColumnChoice
 from mlagent.data.door import open_table
 from mlagent.data.frames import concatenate
+from mlagent.data.holdout import check_holdout
 from mlagent.data.wire import TypedTable, ingest
 from mlagent.referee.power import detectable_difference
 from mlagent.referee.seal import Kind
@@ -28,6 +31,11 @@ from mlagent.referee.split import (
 from .rows import RunTable
 from .state import Bench, State
 
+LEAST_FOLD_S = 2.0
+"""Folds are not repeated when each fit would get less: a starved candidate is judged below its
+worth."""
+BESIDE_S = 3.5
+"""What containers and baselines usually take of the folds' share."""
 SKIPPED_ROLES = {"id", "constant", "excluded", "target"}
 
 
@@ -70,20 +78,11 @@ def prepare_table(bench: Bench, state: State) -> None:
 def _with_test_rows(
     bench: Bench, state: State, typed: TypedTable, columns: dict[str, ColumnChoice]
 ) -> TypedTable:
-    """`--test FILE`: its rows stand after the table's own and become the vault."""
+    """`--test FILE`: its rows stand after the table's own and become the vault. `check_test` has
+    looked at it before the run began."""
     path = state.request.test
     assert path is not None
     with open_table(path, minimum_rows=1) as table:
-        wanted = {
-            name: choice for name, choice in columns.items() if choice.role not in SKIPPED_ROLES
-        }
-        wanted[state.task.target or ""] = columns[state.task.target or ""]
-        absent = [name for name in wanted if name not in table.names]
-        if absent:
-            raise BadInput(
-                f"The test file {str(path)!r} lacks the columns {', '.join(map(repr, absent))}.",
-                remedy="It needs every feature and the target of the training table.",
-            )
         here = {name: choice for name, choice in columns.items() if name in table.names}
         tests = ingest(table, here, state.task, bench.desk.scratch / "test.parquet")
         state.facts["test_sha256"] = table.ref.sha256
@@ -91,6 +90,17 @@ def _with_test_rows(
         usable = tests.rows - len(tests.missing_target())
         state.facts["test_rows"] = usable
         return concatenate(typed, tests, bench.desk.scratch / "joined.parquet")
+
+
+def check_test(state: State) -> None:
+    """Raise BadInput when `--test FILE` cannot judge this table's models."""
+    request = state.request
+    if request.test is None:
+        return
+    assert request.plan.data is not None
+    columns = chosen_columns(state)
+    features = [name for name, choice in columns.items() if choice.role not in SKIPPED_ROLES]
+    check_holdout(request.test, request.plan.data, columns, features, state.task)
 
 
 def chosen_columns(state: State) -> dict[str, ColumnChoice]:
@@ -128,7 +138,7 @@ def seal_rows(bench: Bench, state: State) -> None:
             group_name=task.group,
             time_name=task.time,
             seed=request.seed,
-            data_sha256=sha256(both.encode()).hexdigest(),
+            data_sha256=table.sha256_with(sha256(both.encode()).hexdigest()),
             earlier=bench.project.seals(),
         )
     else:
@@ -139,7 +149,7 @@ def seal_rows(bench: Bench, state: State) -> None:
             time_name=task.time,
             share="auto" if request.vault is None else request.vault,
             seed=request.seed,
-            data_sha256=request.plan.data.sha256,
+            data_sha256=table.sha256_with(request.plan.data.sha256),
             earlier=bench.project.seals(),
         )
     bench.project.save_seal(seal)
@@ -255,7 +265,12 @@ def analyse_rows(bench: Bench, state: State) -> None:
     folder = artifacts(bench, "statistical-analyst")
     shares = bench.policies.execution.budget_shares
     kind = state.seal.kind
-    folds, repeats = fold_count(len(state.dev), state.seal.share, kind)
+    folds, repeats, why = folds_within(
+        len(state.dev),
+        state.seal.share,
+        kind,
+        lambda fits: fold_seconds(bench, state.request.budget_s, fits),
+    )
     judged_rows = len(state.judged) or len(state.dev)
     spread = _base(state.table.y[state.dev], task.kind == "binary")
     proposed = ValidationPlan(
@@ -264,7 +279,7 @@ def analyse_rows(bench: Bench, state: State) -> None:
         time=task.time,
         folds=folds,
         repeats=repeats,
-        why=f"{len(state.dev):,} dev rows: {folds} fold{'s' if folds > 1 else ''} x {repeats}",
+        why=why,
         detectable_difference=detectable_difference(
             task.metric or "", task.kind or "binary", judged_rows, spread
         ),
@@ -302,6 +317,34 @@ def analyse_rows(bench: Bench, state: State) -> None:
         group_duplicates=state.seal.grouped_duplicates,
     )
     bench.journal.append("folds", shape=list(state.folds.shape))
+
+
+def folds_within(
+    rows: int, vault_share: float, kind: str, each: Callable[[int], float]
+) -> tuple[int, int, str]:
+    """(folds, repeats, why): referee rule 5, without repeats that the budget cannot feed.
+
+    Args:
+        rows: dev rows.
+        each: seconds for one fit when there are so many.
+    """
+    folds, repeats = fold_count(rows, vault_share, kind)
+    why = f"{rows:,} dev rows: {folds} fold{'s' if folds > 1 else ''} x {repeats}"
+    seconds = each(folds * repeats)
+    if repeats > 1 and seconds < LEAST_FOLD_S:
+        why = (
+            f"{rows:,} dev rows: {folds} folds, not repeated: {repeats} repeats would leave each "
+            f"fit {seconds:.1f} s of the budget"
+        )
+        repeats = 1
+    return folds, repeats, why
+
+
+def fold_seconds(bench: Bench, budget_s: float, folds: int, spent_s: float = BESIDE_S) -> float:
+    """Seconds for the fit of each fold: the folds' share of the budget without `spent_s`, for
+    containers and baselines, and without a seventh for reading and predicting."""
+    share = max(0.0, budget_s * bench.policies.execution.budget_shares.folds - spent_s)
+    return max(0.5, share / rounds(folds, bench.desk.cpus) * 0.85)
 
 
 def _base(y: np.ndarray, binary: bool) -> float:

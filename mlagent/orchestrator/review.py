@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlagent.agents.planned_split import SplitChoice
 from mlagent.agents.registry import GIVERS
-from mlagent.agents.statistical_analyst_planning import SplitChoice
 from mlagent.contracts.base import Role
 from mlagent.contracts.contract import Contract
 from mlagent.contracts.metrics import METRICS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,24 @@ class RunTable:
         )
 
     def _codes(self, column: str | None) -> np.ndarray | None:
+        """A number for each group; each row without a group has one of its own."""
         if column is None:
             return None
-        values = self.typed.column(column)[self.usable]
-        labels = np.asarray([str(value) for value in values])
-        return np.asarray(np.unique(labels, return_inverse=True)[1])
+        import pandas as pd
+
+        codes = pd.factorize(pd.Series(self.typed.column(column)[self.usable]), sort=True)[0]
+        alone = np.flatnonzero(codes < 0)
+        codes = codes.astype(np.int64)
+        codes[alone] = codes.max(initial=-1) + 1 + np.arange(len(alone))
+        return codes
+
+    def sha256_with(self, data_sha256: str) -> str:
+        """The data's hash, or, where rows without a target are left out, one of the data and of
+        which rows those are: row numbers of a seal count the others only."""
+        if len(self.usable) == self.typed.rows:
+            return data_sha256
+        left = sha256(np.asarray(self.usable, dtype=np.int64).tobytes()).hexdigest()
+        return sha256(f"{data_sha256} {left}".encode()).hexdigest()
 
     def _times(self, column: str | None) -> np.ndarray | None:
         if column is None:

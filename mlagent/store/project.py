@@ -1,4 +1,5 @@
-"""The project folder `.mlagent/`: seals with their openings, a lock, and scratch space for one run.
+"""The project folder `.mlagent/`: seals with their openings, a lock, scratch space for one run, and
+which files here `predict` wrote.
 
 Guarantees that one `execute` at a time works in a project, that an opening of a vault is counted
 before its labels are used, and that scratch space is 0700 and removed. Seals hold row positions and
@@ -17,8 +18,9 @@ from filelock import FileLock, Timeout
 
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.run import Seal
+from mlagent.documents import load_json
 
-from .files import write_json
+from .files import sha256_of, write_json
 from .runs import Runs
 
 
@@ -97,3 +99,34 @@ class Project:
         opened = seal.model_copy(update={"openings": openings})
         self.save_seal(opened)
         return opened
+
+    def note_output(self, path: Path) -> None:
+        """Remember a file that `predict` wrote into this folder: it is no table to learn from."""
+        folder, path = self.folder.resolve(), path.resolve()
+        if not path.is_relative_to(folder):
+            return
+        self._make_state()
+        noted = {
+            name: sha
+            for name, sha in self._outputs().items()
+            if (folder / name).is_file()  # what was removed or moved away is forgotten
+        }
+        noted[path.relative_to(folder).as_posix()] = sha256_of(path)
+        write_json(self.state / "outputs.json", noted)
+
+    def is_output(self, path: Path) -> bool:
+        """Whether `predict` wrote this file, and it is still as it was written."""
+        folder, path = self.folder.resolve(), path.resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            return False
+        noted = self._outputs().get(path.relative_to(folder).as_posix())
+        return noted is not None and noted == sha256_of(path)
+
+    def _outputs(self) -> dict[str, str]:
+        """Path below the folder -> sha256 as written; empty when the file is absent or damaged."""
+        file = self.state / "outputs.json"
+        try:
+            noted = load_json(file.read_text(encoding="utf-8"), str(file))
+        except (OSError, UnicodeDecodeError, BadInput):
+            return {}
+        return noted if isinstance(noted, dict) else {}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -16,14 +17,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from planning_tables import MACHINE, churn, column, context, houses
 
 from mlagent.agents.ml_engineer_planning import plan as plan_engineer
-from mlagent.agents.planning_context import SAMPLE_ROWS, PlanningContext
+from mlagent.agents.planned_split import sizes, split_of
+from mlagent.agents.planning_context import SAMPLE_ROWS, PlanningContext, table_facts
 from mlagent.agents.planning_estimates import PastRun, estimate_hours
 from mlagent.agents.registry import PLANNERS
 from mlagent.agents.statistical_analyst_planning import plan as plan_analyst
-from mlagent.agents.statistical_analyst_planning import split_of
 from mlagent.contracts.base import ROLES, Role
 from mlagent.contracts.plan import AgentPlan, Option
 from mlagent.contracts.profile import Profile
+from mlagent.referee.seal import draw_seal
+from mlagent.referee.units import RowFacts
 
 TABLES = {"churn": churn(), "small": churn(240, 60), "rare": churn(90_000, 450), "houses": houses()}
 
@@ -60,7 +63,9 @@ def numbers_of(profile: Profile, budget_s: float) -> set[str]:
     for most in SAMPLE_ROWS.values():
         counts |= {min(rows, most), rows - min(rows, most)}
     rare = min((n for _, n in profile.target_counts), default=0)
-    vault, vault_rare = round(0.2 * rows), round(0.2 * rare)
+    tenths = [rows * (part + 1) // 10 - rows * part // 10 for part in range(10)]
+    strata = [n for _, n in profile.target_counts] or tenths
+    vault, vault_rare = sum(round(0.2 * n) for n in strata), round(0.2 * rare)
     if vault < 100 or (len(profile.target_counts) == 2 and vault_rare < 25):
         vault = vault_rare = 0
     counts |= {vault, vault_rare, rows - vault, 5}
@@ -231,3 +236,79 @@ def test_explorer_and_analyst_pay_for_the_rows_they_look_at_only() -> None:
     for role in ("data-explorer", "statistical-analyst"):
         at_cap = estimate_hours(role, "option_a", 10_000, 20, MACHINE)  # type: ignore[arg-type]
         assert estimate_hours(role, "option_a", 9_000_000, 20, MACHINE) == at_cap  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [520, 613, 1460, 7043])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_planned_sizes_are_those_of_the_seal_where_no_two_rows_are_alike(n: int, kind: str) -> None:
+    generator = np.random.default_rng(n)
+    y = generator.normal(size=n)
+    if kind != "regression":
+        y = generator.choice(4 if kind == "multiclass" else 2, n).astype(np.int64)
+    keys = np.arange(n, dtype=np.uint64)
+    seal = draw_seal(
+        RowFacts(kind, y, keys, keys),  # type: ignore[arg-type]
+        kind="random" if kind == "regression" else "stratified",
+        seed=0,
+        data_sha256="ab" * 32,
+    )
+    columns = (column("x", "number", distinct=n), column("y", "target", distinct=n))
+    found = zip(*np.unique(y, return_counts=True), strict=True) if kind != "regression" else ()
+    profile = Profile(
+        rows=n,
+        sampled_rows=n,
+        columns=columns,
+        target_counts=tuple((str(label), int(rows)) for label, rows in found),
+    )
+    planned = sizes(table_facts(context(profile)))
+    assert (planned.vault, planned.dev) == (len(seal.vault_rows), seal.dev_rows)
+
+
+def test_a_group_that_is_another_one_in_each_row_is_said_to_be_no_group() -> None:
+    lone = plan_analyst(context(churn(), group="customer"))
+    assert any("7,043 values in 7,043 rows" in text for text in lone.recommendation.conditions)
+    for option in lone.implementation_options.values():
+        assert any("the same as a split at random" in text for text in option.cons)
+    real = " ".join(all_texts(plan_analyst(context(churn(), group="region"))))
+    assert "at random" not in real
+
+
+LIMITS = ("model's size", "answer time")
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (["max_latency_ms"], ["read why", "model's size"]),
+        (["max_model_mb"], ["read why", "answer time"]),
+        (["max_latency_ms", "max_model_mb"], ["read why"]),
+        (["interpretable"], ["model's size", "answer time"]),
+        (["interpretable", "max_latency_ms", "max_model_mb"], []),
+        ([], ["read why"]),
+    ],
+)
+def test_what_a_constraint_answers_is_not_asked(given: list[str], asked: list[str]) -> None:
+    made = [{"kind": kind, "value": None if kind == "interpretable" else 5} for kind in given]
+    questions = plan_engineer(context(churn(), constraints=made)).questions_for_review
+    assert questions
+    for what in ("read why", *LIMITS):
+        assert (what in " ".join(questions)) == (what in asked), (what, questions)
+
+
+def test_what_a_flag_answers_is_not_asked() -> None:
+    asked = " ".join(PLANNERS["data-explorer"](context(churn())).questions_for_review)
+    assert "May 'customer' be left out" in asked
+    for flag in ({"id_columns": ["customer"]}, {"group": "customer"}):
+        given = PLANNERS["data-explorer"](context(churn(), **flag))
+        assert "left out" not in " ".join(given.questions_for_review)
+    rare = context(churn(90_000, 450))
+    assert "--metric cost" in " ".join(plan_analyst(rare).questions_for_review)
+    priced = replace(rare, task=rare.task.model_copy(update={"metric": "cost"}))
+    assert "--metric cost" not in " ".join(plan_analyst(priced).questions_for_review)
+    empty = context(None)
+    named = replace(empty, task=empty.task.model_copy(update={"target": "y", "group": "g"}))
+    for planner in PLANNERS.values():
+        said = " ".join(planner(named).questions_for_review)
+        assert said
+        assert "the outcome" not in said
+        assert "belong to one case" not in said

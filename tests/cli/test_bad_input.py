@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 from mlagent.cli.main import main
+from mlagent.content import Content
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import Plan
 from mlagent.documents import read_record
@@ -222,6 +223,36 @@ def test_settings_with_a_typo_name_file_line_and_field(
     err = refused("plan", "churn model")
     assert "mlagent.yaml, line 2, metrc" in err
     assert "did you mean 'metric'?" in err
+
+
+# --- contracts that do not fit the router ---
+
+
+def test_contracts_are_valid_only_together_with_their_routing(
+    tmp_path: Path, mlagent: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = mlagent("contracts", "validate")
+    assert whole.code == 0
+    assert [line.split()[:2] for line in whole.out.splitlines()] == [
+        ["ok", "data-explorer"],
+        ["ok", "ml-engineer"],
+        ["ok", "statistical-analyst"],
+        ["ok", "routing"],
+    ]
+    content = Content()
+    policy = content.text("orchestrator/routing.yaml")
+    unknown = policy.replace("\n  images:", "\n  paintings:")
+    build_tree(tmp_path / "own", {"orchestrator/routing.yaml": unknown})
+    monkeypatch.setenv("MLAGENT_CONTENT", str(tmp_path / "own"))
+    broken = mlagent("contracts", "validate")
+    assert broken.code == 2
+    assert "orchestrator/routing.yaml: no contract has the boundary 'paintings'" in broken.err
+    monkeypatch.delenv("MLAGENT_CONTENT")
+    contract = content.text("contracts/ml-engineer.yaml")
+    build_tree(tmp_path, {"mine.yaml": contract.replace("topic: predict", "topic: cook", 1)})
+    mine = mlagent("contracts", "validate", "mine.yaml")
+    assert mine.code == 2
+    assert "has no words for 'cook'" in mine.err
 
 
 # --- what this machine lacks ---

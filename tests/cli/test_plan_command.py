@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from mlagent.cli.main import main
+from mlagent.cli.progress import PlainProgress
 from mlagent.contracts.plan import Plan
 from mlagent.documents import read_record
+from mlagent.orchestrator.execute_flow import ExecuteFlags, make_request
 from mlagent.orchestrator.plan_flow import PlanFlags, make_plan_here
+from mlagent.orchestrator.planning import read_plan
+from mlagent.orchestrator.preparing import check_test
+from mlagent.orchestrator.state import State
+from mlagent.store.project import Project
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
 
@@ -186,6 +194,8 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(planned: Path, mlage
         ("  exclude: []", "  exclude: [churned]", "columns.exclude: 'churned' is the target"),
         ("    tenure: {", "    tenur: {", "no column 'tenur' (did you mean 'tenure'?)"),
         ("  target: churned", "  target: churnd", "no column 'churnd' (did you mean 'churned'?)"),
+        ("  seed: 0", "  time: tenur\n  seed: 0", "no column 'tenur' (did you mean 'tenure'?)"),
+        ("  seed: 0", "  time: contract\n  seed: 0", "'contract' is read as str"),
         ("  id_columns: []", "  id_columns: [customer]", "no column 'customer'"),
         ("    churned: {role: target, dtype: str}\n", "", "no line for the target 'churned'"),
         ("  kind: binary\n", "", "task.kind is missing"),
@@ -258,6 +268,76 @@ def test_a_flag_of_execute_that_makes_no_sense_is_refused_with_what_is_allowed(
     assert done.code == 2
     assert said in done.err
     assert not (planned / "runs").exists()
+
+
+def churn_text(rows: int = 40, **columns: str) -> str:
+    """Other rows of the churn table, some columns with one text throughout or ("") taken out."""
+    frame = churn_frame(rows, seed=9).drop(columns=[name for name, v in columns.items() if not v])
+    return str(frame.assign(**{k: v for k, v in columns.items() if v}).to_csv(index=False))
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("churn.csv", "'churn.csv' is the training table itself"),
+        ("copy.csv", "'copy.csv' is the training table itself"),
+        ("no_target.csv", "lacks the columns 'churned'"),
+        ("no_feature.csv", "lacks the columns 'fee', 'start'"),
+        ("unknown.csv", "has no value in the target 'churned'"),
+        ("maybe.csv", "none of the classes 'no', 'yes': 'maybe'"),
+        ("empty.csv", "empty"),
+        ("ragged.csv", "ragged: line 2"),
+        ("binary.csv", "binary file"),
+        ("header.csv", "a header and no rows"),
+    ],
+)
+def test_a_test_file_that_cannot_judge_is_refused_before_a_run_begins(
+    planned: Path, mlagent: Run, test: str, said: str
+) -> None:
+    build_tree(
+        planned,
+        {
+            "copy.csv": (planned / "churn.csv").read_bytes(),
+            "no_target.csv": churn_text(churned=""),
+            "no_feature.csv": churn_text(fee="", start=""),
+            "unknown.csv": churn_text(churned=" "),
+            "maybe.csv": churn_text(churned="maybe"),
+            "empty.csv": "",
+            "ragged.csv": "a,b\n1,2,3\n",
+            "binary.csv": bytes(range(256)) * 20,
+            "header.csv": churn_text(0),
+        },
+    )
+    done = mlagent("execute", "--test", test)
+    assert done.code == 2
+    assert said in done.err
+    assert not (planned / "runs").exists()
+
+
+@pytest.mark.parametrize("vault", ["0", "0.2"])
+def test_a_test_file_and_a_vault_of_ones_own_cannot_both_hold(
+    planned: Path, mlagent: Run, vault: str
+) -> None:
+    build_tree(planned, {"test.csv": churn_text()})
+    done = mlagent("execute", "--test", "test.csv", "--vault", vault)
+    assert done.code == 2
+    assert f"--test and --vault {vault} cannot both hold" in done.err
+    assert not (planned / "runs").exists()
+
+
+def test_a_test_file_beats_the_vault_of_the_plan(planned: Path) -> None:
+    edit(planned, "vault: auto", "vault: 0")
+    plan = read_plan(planned / "plan.yaml")
+    build_tree(planned, {"test.csv": churn_text(customer_id="")})
+    request = make_request(
+        Project(planned),
+        plan,
+        planned / "plan.yaml",
+        ExecuteFlags(test=planned / "test.csv"),
+        None,
+    )
+    check_test(State(request, request.plan.task))
+    assert request.vault is None
 
 
 def test_execute_without_a_plan_says_how_to_make_one(mlagent: Run) -> None:
@@ -441,3 +521,60 @@ def test_a_feature_with_the_name_of_an_output_is_refused_before_training(
     assert done.code == 2
     assert name in done.err
     assert mlagent("plan", "churn model", "--exclude", name).code == 0
+
+
+# --- what is printed where nobody sits ---
+
+
+def piped(folder: Path, *words: str, stdout: int = subprocess.PIPE, **more: str) -> Done:
+    """The command line in a process of its own, whose stdout is no terminal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mlagent", *words],
+        cwd=folder,
+        env=os.environ | {"DOCKER_HOST": "unix:///nonexistent.sock"} | more,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return Done(done.returncode, done.stdout or "", done.stderr)
+
+
+def test_piped_text_has_whole_lines_without_padding(tmp_path: Path) -> None:
+    write_csv(churn_frame(300), tmp_path / "churn.csv")
+    planned = [piped(tmp_path, "plan", "churn model", **more) for more in ({}, {"COLUMNS": "60"})]
+    wide, narrow = (
+        [line for line in done.out.splitlines() if "plans/" not in line] for done in planned
+    )
+    assert planned[0].code == 0, planned[0].err
+    assert wide == narrow
+    assert [line for line in wide if line != line.rstrip()] == []
+    long = [line for line in wide if line.startswith("      + ")]
+    assert any(len(line) > 60 for line in long)
+    assert any("Commas in 'income'" in line for line in wide)
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_closed_pipe_ends_in_silence_and_the_plan_is_written(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    write_csv(churn_frame(300), tmp_path / "churn.csv")
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = piped(tmp_path, "plan", "churn model", *more, stdout=writer)
+    finally:
+        os.close(writer)
+    assert (done.code, done.err) == (0, "")
+    assert read_plan(tmp_path / "plan.yaml").task.target == "churned"
+
+
+def test_a_run_goes_on_when_nobody_reads_its_progress(capfd: pytest.CaptureFixture[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out, PlainProgress(out) as progress:
+        progress.phase("table", "read the table")
+        progress.say("still there")
+        out.write("no error at the end either")
+    assert capfd.readouterr().err == ""

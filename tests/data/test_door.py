@@ -108,6 +108,31 @@ def test_mixed_line_ends_are_read_and_said(put: Put) -> None:
         assert any("Line ends" in note for note in table.ref.notes)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("broken", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("place", ["name", "cell", "name and cell"])
+def test_a_line_break_inside_quotes_is_no_line_end_whatever_ends_the_lines(
+    put: Put, end: str, broken: str, place: str
+) -> None:
+    name = f"usage{broken}gb" if "name" in place else "usage"
+    cell = f"x{broken}y" if "cell" in place else "x"
+    lines = [f'"{name}","left"', f'"{cell}","yes"', *(f'"{n}","no"' for n in range(5))]
+    with open_table(put("a.csv", end.join(lines) + end)) as table:
+        assert table.names == (name, "left")
+        assert table.sample(9).to_numpy().tolist() == [
+            [cell, "yes"],
+            *([str(n), "no"] for n in range(5)),
+        ]
+
+
+@pytest.mark.parametrize("broken", ["\n", "\r\n"])
+def test_a_line_break_in_the_first_json_record_stays_in_its_cell(put: Put, broken: str) -> None:
+    records = [{"a": f"x{broken}y", "b": "\r"}, {"a": "z", "b": "\n"}]
+    path = put("a.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    with open_table(path) as table:
+        assert table.sample(5).to_numpy().tolist() == [[f"x{broken}y", "\r"], ["z", "\n"]]
+
+
 def test_names_that_are_missing_or_double_are_given_and_said(put: Put) -> None:
     with open_table(put("a.csv", "x,,x,X\n1,2,3,4\n5,6,7,8\n")) as table:
         assert table.names == ("x", "column_2", "x_2", "X_3")

@@ -39,9 +39,24 @@ def test_the_flag_beats_the_configuration_and_the_folder(tmp_path: Path) -> None
     assert find_table(tmp_path, None, "c.csv") == tmp_path / "c.csv"
 
 
+def test_a_file_that_mlagent_wrote_is_taken_only_when_it_is_named(tmp_path: Path) -> None:
+    for name in ("churn.csv", "p.csv"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    found = find_table(tmp_path, ours=lambda path: path.name == "p.csv")
+    assert found == tmp_path / "churn.csv"
+    named = find_table(tmp_path, tmp_path / "p.csv", ours=lambda path: path.name == "p.csv")
+    assert named == tmp_path / "p.csv"
+
+
 def test_a_named_file_that_is_absent_is_an_error_with_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "churn.csv").write_text("a,b\n1,2\n")
     with pytest.raises(BadInput, match=r"does not exist.*'churn.csv'"):
         find_table(tmp_path, tmp_path / "chrun.csv")
     with pytest.raises(BadInput, match="is a folder"):
         find_table(tmp_path, tmp_path)
+
+
+def test_the_file_that_a_shell_makes_for_the_output_is_no_candidate(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "out.txt").touch()
+    assert find_table(tmp_path) == tmp_path / "table.csv"

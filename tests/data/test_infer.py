@@ -200,6 +200,83 @@ def test_a_flag_that_does_not_fit_is_a_sentence(shop: TableProfile, case: str) -
     assert caught.value.remedy
 
 
+@pytest.fixture
+def visits(put: Put) -> TableProfile:
+    """60 rows: ward text, day a date, year, site constant, note empty, stay days, back yes/no."""
+    rows = [
+        f"w{n % 9},2020-01-{n % 28 + 1:02d},{2018 + n % 3},north,,{n % 17},"
+        f"{'yes' if n % 3 else 'no'}"
+        for n in range(60)
+    ]
+    return profile(put, "ward,day,year,site,note,stay,back", rows)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said", "remedy"),
+    [
+        ({"time": "ward"}, "'ward', which has no order in time", "'day', 'year'"),
+        ({"time": "site"}, "'site', which does not tell rows apart", "leave --time out"),
+        ({"group": "site"}, "'site', which does not tell rows apart", "leave --group out"),
+        ({"group": "note"}, "every cell is missing", "leave --group out"),
+        ({"group": "ward"}, None, None),
+        ({"time": "day"}, None, None),
+        ({"time": "year"}, None, None),
+        ({"time": "stay"}, None, None),
+    ],
+)
+def test_a_time_column_has_an_order_and_a_group_column_groups(
+    visits: TableProfile, flags: dict[str, object], said: str | None, remedy: str | None
+) -> None:
+    if said is None or remedy is None:
+        assert infer("who was back", visits, **flags).target == "back"
+        return
+    with pytest.raises(BadInput, match=said) as caught:
+        infer("who was back", visits, **flags)
+    assert remedy in str(caught.value.remedy)
+
+
+def test_without_dates_and_numbers_a_text_as_time_is_told_how_to_be_written(put: Put) -> None:
+    found = profile(put, "when,back", [f"week {n % 5},{'yn'[n % 2]}" for n in range(40)])
+    with pytest.raises(BadInput) as caught:
+        infer("back", found, time="when")
+    assert "2026-01-31" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("predict site", "'site' has one value only"),
+        ("predict the note of each visit", "'note' is missing in every row"),
+        ("predict the day", "'day' holds dates"),
+    ],
+)
+def test_a_named_column_that_cannot_be_a_target_is_said_rather_than_asked_about(
+    visits: TableProfile, sentence: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said) as caught:
+        infer(sentence, visits)
+    assert "--target" in caught.value.remedy
+
+
+@pytest.mark.parametrize("sentence", ["who was back on site", "back, from site and note", "back"])
+def test_a_constant_that_is_only_mentioned_does_not_stand_in_the_way(
+    visits: TableProfile, sentence: str
+) -> None:
+    assert infer(sentence, visits).target == "back"
+
+
+def test_a_rating_is_read_as_classes_and_the_way_to_a_number_is_said(put: Put) -> None:
+    rows = [f"{n * 1.1},{n % 7 + 3}" for n in range(80)]
+    found = profile(put, "alcohol,quality", rows)
+    how = {one.field: one.how for one in infer("predict the quality score of wine", found).inferred}
+    assert "plan again with --metric rmse" in how["kind"]
+    assert infer("predict the quality score of wine", found, metric="rmse").kind == "regression"
+    task = infer("how many", profile(put, "x,stock", rows), target="stock")
+    how = {one.field: one.how for one in task.inferred}
+    assert task.kind == "regression"
+    assert "plan again with --metric log_loss" in how["kind"]
+
+
 UNFIT = {
     "constant": (["7"] * 20, "one value only"),
     "all missing": (["", " ", "NA", "?"] * 5, "missing in every row"),

@@ -78,6 +78,20 @@ def test_none_and_unknown_are_categories_but_question_marks_are_missing(put: Put
     assert set(found.missing_tokens) == {"?", "NA", " "}
 
 
+def test_what_commas_in_numbers_were_taken_for_is_said(put: Put) -> None:
+    rows = [f'"1,{n:03d}";"{n},5";{n}.5;"a,b"' for n in range(30)]
+    path = put("a.csv", "\n".join(["income;rate;plain;text", *rows]) + "\n")
+    with open_table(path) as table:
+        found = profile_table(table)
+    thousands, decimals = (note for note in found.notes if note.startswith("Commas"))
+    assert "'income'" in thousands
+    assert "1,234 is 1234" in thousands
+    assert "'rate'" in decimals
+    assert "1,5 is 1.5" in decimals
+    assert not any(name in thousands + decimals for name in ("'plain'", "'text'"))
+    assert (found.column("income").maximum, found.column("rate").maximum) == (1029.0, 29.5)
+
+
 def test_infinite_values_are_counted_and_not_in_the_statistics(put: Put) -> None:
     found = column(put, [*MANY, "inf", "-Infinity"])
     assert found.infinite == 2

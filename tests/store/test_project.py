@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import stat
 from pathlib import Path
@@ -67,3 +68,36 @@ def test_scratch_is_private_and_leaves_nothing(tmp_path: Path) -> None:
         assert not leftover.exists()
         (scratch / "rows.parquet").write_bytes(b"x")
     assert not scratch.exists()
+
+
+def test_what_predict_wrote_is_known_until_somebody_changes_it(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    ours, theirs, elsewhere = folder / "p.csv", folder / "churn.csv", tmp_path / "q.csv"
+    for path in (ours, theirs, elsewhere):
+        path.write_text("a,prediction\n1,2\n")
+    project = Project(folder)
+    assert not project.is_output(ours)
+    project.note_output(ours)
+    project.note_output(elsewhere)
+    assert Project(folder).is_output(ours)
+    assert not project.is_output(theirs)
+    assert not project.is_output(elsewhere)
+    ours.write_text("a,churned\n1,yes\n")
+    assert not project.is_output(ours)
+    ours.unlink()
+    project.note_output(theirs)
+    assert list(json.loads((folder / ".mlagent" / "outputs.json").read_text())) == ["churn.csv"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "null"])
+def test_a_damaged_record_of_outputs_costs_nothing_but_the_memory(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "p.csv").write_text("a,prediction\n1,2\n")
+    project = Project(tmp_path)
+    project.note_output(tmp_path / "p.csv")
+    (tmp_path / ".mlagent" / "outputs.json").write_text(text)
+    assert not project.is_output(tmp_path / "p.csv")
+    project.note_output(tmp_path / "p.csv")
+    assert project.is_output(tmp_path / "p.csv")
