@@ -1,7 +1,9 @@
-"""Wall time and peak memory of open + profile on 1,000,000 rows x 30 columns (promise: 8 s, 1 GiB).
+"""Wall time and peak memory of `mlagent plan` on 1,000,000 rows x 30 columns (promise: 10 s, 1 GiB)
+and of open + profile within it (8 s).
 
-Usage: python benchmarks/plan_speed.py [ROWS]. The table is generated in a temporary folder; the
-measured part runs in a process of its own, so that generating it does not count. Prints a table.
+Usage: python benchmarks/plan_speed.py [ROWS]. The table is generated in a temporary folder; what is
+measured runs in processes of their own, so that generating it does not count. The calibration, once
+per machine, has run before. Prints a table.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import time
 from pathlib import Path
 
 ROWS = 1_000_000
-LIMIT_S, LIMIT_MB = 8.0, 1024.0
+LIMIT_S, PLAN_LIMIT_S, LIMIT_MB = 8.0, 10.0, 1024.0
 
 
 def generate(path: Path, rows: int) -> None:
@@ -71,6 +73,31 @@ def measure(path: Path) -> None:
     print(json.dumps(found))
 
 
+def whole_plan(path: Path) -> tuple[float, float]:
+    """(seconds, peak MB) of the command, from the shell's side."""
+    small = path.parent / "small"
+    small.mkdir()
+    with path.open() as table, (small / "head.csv").open("w") as head:
+        head.writelines(next(table) for _ in range(1000))
+    command = [sys.executable, "-m", "mlagent", "plan", "which customers will churn"]
+    subprocess.run(command, cwd=small, check=True, capture_output=True)  # calibrates
+    inside = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+        "stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", inside, *command, "--data", path.name],
+        cwd=path.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    scale = 1024 if sys.platform == "linux" else 1024 * 1024
+    return time.perf_counter() - start, int(done.stdout) / scale
+
+
 def main() -> int:
     if len(sys.argv) > 2 and sys.argv[1] == "--measure":
         measure(Path(sys.argv[2]))
@@ -86,6 +113,7 @@ def main() -> int:
             text=True,
             check=True,
         )
+        plan_s, plan_mb = whole_plan(path)
     found = json.loads(run.stdout)
     print(f"{rows:,} rows x 30 columns, {size:.0f} MB CSV")
     for name, seconds in found["steps"].items():
@@ -94,6 +122,9 @@ def main() -> int:
     print(f"  {'peak resident memory':34s}{found['peak_mb']:8.0f} MB")
     kept = found["steps"]["total"] <= LIMIT_S and found["peak_mb"] <= LIMIT_MB
     print(f"promise ({LIMIT_S:.0f} s, {LIMIT_MB:.0f} MB): {'kept' if kept else 'NOT kept'}")
+    print(f"the whole `mlagent plan`: {plan_s:.2f} s, peak {plan_mb:.0f} MB")
+    kept = kept and plan_s <= PLAN_LIMIT_S and plan_mb <= LIMIT_MB
+    print(f"promise ({PLAN_LIMIT_S:.0f} s, {LIMIT_MB:.0f} MB): {'kept' if kept else 'NOT kept'}")
     return 0 if kept else 1
 
 

@@ -89,23 +89,33 @@ def board(as_json: Json = False) -> None:
     """Every candidate that the referee scored on the dev folds of the latest seal."""
     from rich.table import Table
 
+    from mlagent.contracts.evaluation import A_TRY
     from mlagent.orchestrator.looking import read_board
+    from mlagent.orchestrator.tries import DUMMY, is_try
 
     found = read_board(Path.cwd())
     if as_json:
         print_json(found.as_json())
         return
     table = Table("place", "candidate", found.metric, "run", "outcome", box=None, pad_edge=False)
-    for place, row in enumerate(found.rows, start=1):
+    place = 0
+    for row in found.rows:
+        place += is_try(row)
+        often = found.runs[row.look]
+        repeated = often > 1 and row.entry.name != DUMMY
         table.add_row(
-            str(place) if row.entry.score else "-",
+            str(place) if is_try(row) else "-",
             row.entry.name,
             interval(row.entry.score),
             row.run,
-            row.entry.outcome,
+            row.entry.outcome + (f" ({often} runs, the latest shown)" if repeated else ""),
         )
-    console().print(table)
-    console().print(f"seal {found.seal}, dev folds only; {len(found.rows)} tries", style="dim")
+    out = console()
+    out.print(table)
+    number = f"{found.tries} {'try' if found.tries == 1 else 'tries'}"
+    out.print(f"seal {found.seal}, dev folds only; {number}: {A_TRY}.", style="dim")
+    if found.note:
+        out.print(found.note, style="dim")
 
 
 def compare(

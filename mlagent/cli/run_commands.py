@@ -122,31 +122,36 @@ def show_verdict(finished: Any) -> None:
     """The last lines of `execute`."""
     from rich.text import Text
 
+    from mlagent.orchestrator.looking import why_late
+
     from .output import interval, signed
 
     out, score = console(), finished.evaluation
     out.print()
     out.print(Text(score.verdict, style="bold"))
-    out.print(
-        f"  {score.metric} on {score.judged_on}: {interval(score.model)} (n={score.model.n:,})"
-    )
+    where = {
+        "vault": "vault rows",
+        "test file": "rows of the test file",
+        "out-of-fold": "out-of-fold rows",
+    }[score.judged_on]
+    out.print(f"  {score.metric} on {score.model.n:,} {where}: {interval(score.model)}")
     for name, baseline in score.baselines.items():
         out.print(f"  {name}: {interval(baseline)}", style="dim")
     if score.model_name != "linear":
         out.print(f"  difference to linear: {signed(score.difference_to_linear)}")
     for gate in score.gates:
-        if gate.required and gate.outcome == "fail":
+        if gate.required and gate.outcome != "pass":
             out.print(Text(f"  gate not met: {gate.name} {asked(gate)}: {gate.evidence}"))
     for note in finished.notes:
-        out.print(Text(f"  note: {note}", style="dim"))
+        if note not in score.verdict:
+            out.print(Text(f"  note: {note}", style="dim"))
     manifest = finished.run.manifest()
-    over = manifest.wall_s > manifest.budget_s * 1.1 + 3
     folder = finished.run.path.relative_to(Path.cwd())
     out.print(f"  report: {folder / 'report.html'}")
     out.print(f"  model: {folder / 'model'}  code: {folder / 'candidate' / 'solution.py'}")
     out.print(f"  took {manifest.wall_s:.1f}s of {manifest.budget_s:.0f}s; tier {manifest.tier}")
-    if over:
-        out.print("  note: over the budget: the machine was busier than when it was measured.")
+    if late := why_late(finished.run):
+        out.print(f"  note: {late}")
     out.print(f"  predict: mlagent predict {finished.run.id} FILE --out predictions.csv")
     out.print(f"  journal: {manifest.journal_head}")
 
@@ -178,6 +183,8 @@ def try_(
         return
     from rich.text import Text
 
+    from mlagent.orchestrator.looking import NO_LINEAR
+
     from .output import interval, signed
 
     out = console()
@@ -185,8 +192,15 @@ def try_(
         out.print(Text(tried.entry.outcome, style="bold"))
     else:
         out.print(Text(f"{tried.metric} on dev folds: {interval(tried.entry.score)}", style="bold"))
-        if tried.difference_to_linear is not None:
-            out.print(f"  difference to linear: {signed(tried.difference_to_linear)}")
+    if tried.dummy is not None:
+        out.print(f"  dummy: {interval(tried.dummy)}", style="dim")
+    if tried.difference_to_linear is not None:
+        out.print(f"  difference to linear: {signed(tried.difference_to_linear)}")
+    elif tried.difference_to_dummy is not None:
+        out.print(f"  difference to dummy: {signed(tried.difference_to_dummy)}")
+    if not tried.linear_known:
+        out.print(f"  {NO_LINEAR}", style="dim")
+    if tried.place is not None:
         out.print(f"  place {tried.place} of {tried.of} on the board (`mlagent board`)")
 
 

@@ -8,6 +8,12 @@ from pydantic import Field
 
 from .base import Direction, Finite, Record
 
+A_TRY = (
+    "a try is a distinct candidate (code and settings) with a score on these dev folds; the linear "
+    "baseline is one, the dummy is none"
+)
+"""The words for `Evaluation.tries` wherever the number is shown."""
+
 
 class Score(Record):
     """A measured number with its 95 % interval over `n` rows."""
@@ -97,7 +103,7 @@ class Gate(Record):
     threshold: Finite | None
     value: Finite | None
     required: bool
-    outcome: Literal["pass", "fail", "not measured"]
+    outcome: Literal["pass", "fail", "not measured", "not applicable"]
     evidence: str
 
 
@@ -119,13 +125,15 @@ class Evaluation(Record):
     metrics: dict[str, Score] = {}
     threshold: Finite | None = Field(None, description="frozen on out-of-fold dev rows")
     slices: tuple[SliceScore, ...] = ()
+    slices_note: str = Field("", description="how many groups were looked at, and what that means")
     calibration: Calibration | None = None
     curves: Curves = Curves()
     leaderboard: tuple[CandidateScore, ...] = ()
     importance: tuple[Importance, ...] = ()
+    importance_note: str = Field("", description="why nothing was measured, when nothing was")
     gates: tuple[Gate, ...] = ()
     seal: SealRef
-    tries: int = Field(description="candidates that were scored on these dev rows so far")
+    tries: int = Field(description="distinct candidates with a score on these dev folds so far")
     tier: str
     suspects: tuple[str, ...] = Field((), description="columns that may leak and were kept")
     verdict: str = Field(description="plain words, composed in code from the numbers above")

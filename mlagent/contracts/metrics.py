@@ -106,3 +106,12 @@ DEFAULT_METRIC: dict[TaskKind, str] = {
     "multiclass": "log_loss",
     "regression": "rmse",
 }
+LABELS_BY = "f1"
+"""Labels of a binary task whose metric needs none (AUC, log loss) are made for this metric: unlike
+accuracy it is not served by never calling anybody positive, and, unlike balanced accuracy, it does
+not drown a rare class in false alarms."""
+
+
+def threshold_metric(metric: str) -> str:
+    """The label metric that a threshold is chosen for, given the task's metric."""
+    return metric if METRICS[metric].needs == "label" else LABELS_BY

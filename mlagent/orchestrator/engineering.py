@@ -18,7 +18,6 @@ from mlagent.agents.ml_engineer import (
     Fitted,
     FoldResult,
     fit,
-    rounds,
     score_apart,
     score_on_folds,
     width,
@@ -36,6 +35,7 @@ from mlagent.referee.threshold import best_threshold
 from mlagent.settings import cost_matrix
 from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
+from .preparing import LEAST_FOLD_S, fold_seconds
 from .resuming import load_fitted, load_folds, save_fitted, save_folds
 from .rows import RunTable
 from .saved import write_predictions
@@ -97,19 +97,19 @@ def score_candidates(bench: Bench, state: State) -> None:
     option = state.request.selection["ml-engineer"]
 
     state.linear = author(bench, state, "linear", LINEAR_BUDGET_S)
+    probe, probe_rows = _probe(bench, state)
     begun = bench.clock()
     bench.desk.progress.update(candidate="linear", folds=folds)
     with ThreadPoolExecutor(1) as pool:
         fitting = pool.submit(fit_linear, bench, state)
-        _score(bench, state, state.linear, truth, min(LINEAR_BUDGET_S, budget * 0.1))
+        seconds = min(LINEAR_BUDGET_S, budget * 0.1)
+        _score(bench, state, state.linear, truth, seconds, probe, probe_rows)
         state.fitted["linear"] = fitting.result()
     spent = bench.clock() - begun
 
-    share = max(0.0, budget * bench.policies.execution.budget_shares.folds - spent * 0.5 - 2.0)
-    each = max(0.5, share / rounds(folds, bench.desk.cpus) * 0.85)
+    each = fold_seconds(bench, budget, folds, spent * 0.5 + 2.0)
     state.facts["fold_budget_s"] = each
     state.chosen = author(bench, state, option, each)
-    probe, probe_rows = _probe(bench, state)
     if left(bench, state) < 8 and budget < 30:
         state.notes.append(
             "The budget was too small for the chosen option; only linear was fitted."
@@ -118,6 +118,11 @@ def score_candidates(bench: Bench, state: State) -> None:
     else:
         bench.desk.progress.update(candidate=option, folds=folds, seconds_each=round(each, 1))
         _score(bench, state, state.chosen, truth, each, probe, probe_rows)
+        if each < LEAST_FOLD_S:
+            state.notes.append(
+                f"On each fold {option} was fitted in {each:.1f} s, so its dev score may be below "
+                "its worth; a larger --budget would tell."
+            )
     _keep(bench, state, oof, truth)
 
 
@@ -305,6 +310,7 @@ def _keep(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
             outcome=entry.outcome,
             on="dev folds",
             value=None if entry.score is None else entry.score.value,
+            inside_fit_s=None if known is None else round(known.busy_seconds, 3),
         )
     _write_oof(bench, state, oof, truth, layers)
 

@@ -6,6 +6,7 @@ from mlagent.contracts.run import Environment, Ledger
 
 from .ledger import JobEvidence, LedgerEvidence, build_ledger
 from .state import Bench, State
+from .timing import until_report
 
 
 def ledger_of(bench: Bench, state: State) -> Ledger:
@@ -48,7 +49,7 @@ def ledger_of(bench: Bench, state: State) -> Ledger:
         vault_rows=len(state.judged),
         package_verified=state.facts.get("package_verified"),
         budget_s=state.request.budget_s,
-        wall_s=bench.clock() - bench.started,
+        wall_s=until_report(bench, state),
     )
     return build_ledger(
         bench.contracts, evidence, bench.desk.sandbox.tier, bench.desk.sandbox.enforced()

@@ -20,11 +20,14 @@ from mlagent.contracts.run import Environment, Manifest
 from mlagent.reports.model_card import render_model_card
 from mlagent.reports.report import ReportData, render_explore, render_report
 from mlagent.store.files import sha256_of, write_json
+from mlagent.store.journal import read_journal
 
 from .engineering import left
 from .evidence import ledger_of
 from .resuming import forget
 from .state import Bench, Request, State
+from .timing import phases_of, until_report
+from .what_ran import what_ran
 
 VERIFY_ROWS = 1_000
 
@@ -141,8 +144,10 @@ def write_reports(bench: Bench, state: State) -> None:
         agent_plans=plan.agent_plans,
         selection=dict(state.request.selection),
         notes=tuple(state.notes),
+        ran=what_ran(state, *shipped(state)),
+        phases=phases_of(read_journal(run.path / "journal.jsonl")),
         reproduce=reproduce_line(state.request, run.id),
-        wall_s=bench.clock() - bench.started,
+        until_report_s=until_report(bench, state),
         budget_s=state.request.budget_s,
     )
     render_report(bench.render, data, run.path / "report.html")

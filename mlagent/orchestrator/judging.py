@@ -26,11 +26,11 @@ from mlagent.referee.metrics import Truth
 from .engineering import clusters_of, cost
 from .finishing import VERIFY_ROWS, shipped
 from .ledger import agent_measures
-from .looking import scored_on
 from .resuming import load_judged, save_judged
 from .rows import RunTable, Shuffled
 from .saved import write_predictions
 from .state import Bench, State
+from .tries import board_rows, count_tries, scored_on
 
 SLICE_COLUMNS = 24
 MB = 2**20
@@ -224,15 +224,15 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
     thresholds: dict[str, float] = state.facts["thresholds"]
     _, fitted = shipped(state)
     roles = state.exploration.roles.columns
-    earlier = [row for row in scored_on(bench.project, state.seal.id) if row.run != bench.run.id]
+    known = scored_on(bench.project, state.seal.id, state.task)
+    earlier = [row for row in known if row.run != bench.run.id]
     named = {"model": state.winner, "linear": "linear", "dummy": "dummy"}
     gates = [gate for contract in bench.contracts.values() for gate in contract.quality_gates]
     return {
         "metric": state.task.metric or "",
         "model_name": state.winner,
         "seal_id": state.seal.id,
-        "tries": len({(row.run, row.entry.name) for row in earlier if row.entry.name != "dummy"})
-        + len([entry for entry in state.board if entry.name != "dummy"]),
+        "tries": count_tries([*earlier, *board_rows(bench.run, state.board, state.task)]),
         "tier": bench.desk.sandbox.tier,
         "seed": state.request.seed,
         "thresholds": {
@@ -242,7 +242,8 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         "quantile": bench.settings.quantile,
         "always_sliced": fairness_columns(state),
         "leaderboard": tuple(state.board),
-        "importance": _importance(bench, state),
+        "importance": (importance := _importance(bench, state)),
+        "importance_note": "" if importance else why_no_importance(state),
         "gates": (*gates, *constraint_gates(state.task), *bench.settings.gates),
         "suspects": tuple(name for name in state.features if name in roles and roles[name].suspect),
         "model_mb": (fitted.folder / "model.pkl").stat().st_size / MB,
@@ -253,7 +254,7 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
 
 
 def _importance(bench: Bench, state: State) -> tuple[Importance, ...]:
-    """From the first fold's model on permuted held-out rows; empty when linear ships."""
+    """From the winner's first fold model on permuted held-out rows; empty when it has none."""
     result, index = state.scored.get(state.winner), state.facts.get("probe")
     if result is None or result.probe is None or index is None:
         return ()
@@ -268,6 +269,21 @@ def _importance(bench: Bench, state: State) -> tuple[Importance, ...]:
         cost=cost(bench, state),
         quantile=bench.settings.quantile,
     )
+
+
+def why_no_importance(state: State) -> str:
+    """One sentence. Importance comes from the winner's model of the first fold, on shuffled copies
+    of the rows which that fold holds out."""
+    name, result = state.winner, state.scored.get(state.winner)
+    folder = state.linear if name == "linear" else state.chosen
+    if state.facts.get("probe") is None:
+        return "Not measured: no feature can be shuffled, or the first fold holds out no row."
+    if result is None or not result.ok:
+        why = "it was not scored there" if result is None else result.outcome
+        return f"Not measured: importance comes from {name}'s folds ({why})."
+    if folder is not None and folder.code != "B":
+        return f"Not measured: {name} did not ship with mlagent, so its folds run without a probe."
+    return f"Not measured: {name} left no usable prediction for the shuffled rows."
 
 
 def fairness_columns(state: State) -> tuple[str, ...]:

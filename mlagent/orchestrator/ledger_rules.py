@@ -239,6 +239,8 @@ def _gates(case: Case) -> Outcome:
         limit = wanted.threshold or 0.0
         met = value >= limit if wanted.comparison == "at_least" else value <= limit
         return _met(met, wanted.required, f"{wanted.metric} is {value:g}")
+    if gate is not None and gate.outcome == "not applicable":
+        return Outcome("not applicable", gate.evidence)
     if gate is None or gate.outcome == "not measured":
         why = gate.evidence if gate else "the gate was not evaluated"
         return Outcome("not applicable", f"not measured: {why}")
@@ -304,7 +306,8 @@ def _success(case: Case) -> Outcome:
         return Outcome("not applicable", f"budgets below {overrun.strict_from_s:g} s are not held")
     most = case.seen.budget_s * overrun.factor + overrun.seconds
     met = case.seen.wall_s <= most
-    return Outcome("pass" if met else "fail", f"{case.seen.wall_s:.1f} s of at most {most:.1f} s")
+    spent = f"{case.seen.wall_s:.1f} s until the report, of at most {most:.1f} s"
+    return Outcome("pass" if met else "fail", spent)
 
 
 Rule = Callable[[Case], Outcome]

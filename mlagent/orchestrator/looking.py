@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.evaluation import CandidateScore, Difference, Evaluation, Score
+from mlagent.contracts.evaluation import Difference, Evaluation, Score
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
 from mlagent.settings import cost_matrix, read_settings
+from mlagent.store.journal import read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
+from .planning import load_policies
 from .saved import read_predictions
+from .timing import over_budget
+from .tries import LINEAR, BoardRow, count_tries, latest_of_each, scored_on
 
 
 class RunRow(NamedTuple):
@@ -52,11 +58,17 @@ def list_runs(folder: Path) -> list[RunRow]:
                 manifest.model_name or "",
                 score,
                 manifest.tier,
-                f"{manifest.wall_s:.0f}",
+                f"{manifest.wall_s:.1f}",
                 manifest.verdict,
             )
         )
     return rows
+
+
+def why_late(run: RunFolder) -> str:
+    """Where the time of a run went that was over its budget; '' for one that was not."""
+    overrun = load_policies(Content()).execution.overrun
+    return over_budget(run.manifest(), read_journal(run.path / "journal.jsonl"), overrun)
 
 
 def prunable(project: Project, keep: int) -> list[RunFolder]:
@@ -67,47 +79,38 @@ def prunable(project: Project, keep: int) -> list[RunFolder]:
     return [run for run in runs if not run.finished or run in old]
 
 
-class BoardRow(NamedTuple):
-    run: str
-    entry: CandidateScore
-
-
 @dataclass(frozen=True)
 class Board:
-    """Candidates that were scored on the dev folds of one seal, best first, failures last."""
+    """Candidates that were scored on the dev folds of one seal by one metric: one row for each
+    distinct candidate (its latest run), best first, failures last.
+
+    Attributes:
+        tries: as `tries.count_tries` counts, of every metric.
+        runs: look -> how often it ran.
+        note: what is not on the board and how to get it, or ''.
+    """
 
     seal: str
     metric: str
     rows: tuple[BoardRow, ...]
+    tries: int
+    runs: dict[str, int]
+    note: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
             "seal": self.seal,
             "metric": self.metric,
-            "rows": [{"run": r.run, **r.entry.model_dump(mode="json")} for r in self.rows],
+            "tries": self.tries,
+            "note": self.note,
+            "rows": [
+                {"run": r.run, "runs": self.runs[r.look], **r.entry.model_dump(mode="json")}
+                for r in self.rows
+            ],
         }
 
 
-def scored_on(project: Project, seal_id: str) -> tuple[BoardRow, ...]:
-    """Every score on this seal's dev folds, in order of time."""
-    found = []
-    for run in project.runs.all():
-        board = run.path / "board.json"
-        if not board.exists() or not (run.path / "seal.json").exists():
-            continue
-        if run.read("seal.json", Seal).id != seal_id:
-            continue
-        found += [BoardRow(run.id, entry) for entry in read_board_file(run)]
-    return tuple(found)
-
-
-def read_board_file(run: RunFolder) -> list[CandidateScore]:
-    """board.json of one run."""
-    from mlagent.documents import load_json
-
-    path = run.path / "board.json"
-    rows = load_json(path.read_text(encoding="utf-8"), str(path))
-    return [CandidateScore.model_validate(row) for row in rows]
+NO_LINEAR = "There is no linear baseline on these folds yet; `mlagent execute` scores one."
 
 
 def read_board(folder: Path) -> Board:
@@ -122,14 +125,26 @@ def read_board(folder: Path) -> Board:
     latest = judged[-1]
     seal = latest.read("seal.json", Seal)
     task = latest.read("task.json", TaskSpec)
-    rows = scored_on(project, seal.id)
+    every = scored_on(project, seal.id, task)
+    here = [row for row in every if row.metric == (task.metric or "")]
     sign = -1.0 if task.direction == "maximize" else 1.0
 
     def order(row: BoardRow) -> tuple[bool, float]:
         score = row.entry.score
         return (score is None, 0.0 if score is None else sign * score.value)
 
-    return Board(seal.id, task.metric or "", tuple(sorted(rows, key=order)))
+    said = [] if any(row.entry.name == LINEAR for row in here) else [NO_LINEAR]
+    tries = count_tries(every)
+    if elsewhere := tries - count_tries(here):
+        said.append(f"{elsewhere} of the tries were scored by another metric.")
+    return Board(
+        seal.id,
+        task.metric or "",
+        tuple(sorted(latest_of_each(here), key=order)),
+        tries,
+        dict(Counter(row.look for row in here)),
+        " ".join(said),
+    )
 
 
 @dataclass(frozen=True)

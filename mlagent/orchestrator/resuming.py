@@ -49,6 +49,7 @@ def save_folds(run: RunFolder, result: FoldResult) -> None:
         "outcome": result.outcome,
         "fit_seconds": result.fit_seconds,
         "predict_seconds": result.predict_seconds,
+        "busy_seconds": result.busy_seconds,
     }
     write_json(folder / "done.json", facts)
 

@@ -2,8 +2,8 @@
 
 Guarantees: code that is not shipped runs in a container only; each fold's fit sees that fold's
 training rows, each predict sees features only, in an order that only the host knows; the vault is
-not opened. A candidate that fails ends as a sentence and no score, and stands on the board like
-that.
+not opened. The dummy is scored beside the candidate, on the host. A candidate that fails ends as a
+sentence and no score, and stands on the board like that.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from mlagent import __version__
 from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, score_apart, width
 from mlagent.content import Content
 from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.evaluation import CandidateScore, Difference
+from mlagent.contracts.evaluation import CandidateScore, Difference, Score
 from mlagent.contracts.findings import ColumnRoles, ValidationPlan
 from mlagent.contracts.ports import CodeClass, Progress
 from mlagent.contracts.run import Manifest
@@ -37,12 +39,12 @@ from mlagent.store.runs import RunFolder
 
 from .engineering import OutOfFold, clusters_of, cost
 from .execute_flow import begin, check_data, make_request
-from .looking import scored_on
 from .plan_flow import PLAN_FILE
 from .planning import read_plan
 from .preparing import prepare_table, seal_rows
 from .saved import read_layers
 from .state import Bench, Request, State, StopFlag
+from .tries import DUMMY, LINEAR, board_rows, place_of, scored_on
 from .wiring import build_bench, interruptible, open_sandbox
 
 LARGEST_SOURCE = 2**20
@@ -50,22 +52,35 @@ LARGEST_SOURCE = 2**20
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of one try."""
+    """What came of one try.
+
+    Attributes:
+        linear_known: whether a linear baseline was scored on these dev folds.
+        place: among `of` tries by this metric; None without a score.
+    """
 
     run: str
     metric: str
     entry: CandidateScore
+    dummy: Score | None
     difference_to_linear: Difference | None
-    place: int
+    difference_to_dummy: Difference | None
+    linear_known: bool
+    place: int | None
     of: int
 
     def as_json(self) -> dict[str, Any]:
-        gap = self.difference_to_linear
+        records = {
+            "entry": self.entry,
+            "dummy": self.dummy,
+            "difference_to_linear": self.difference_to_linear,
+            "difference_to_dummy": self.difference_to_dummy,
+        }
         return {
             "run": self.run,
             "metric": self.metric,
-            "entry": self.entry.model_dump(mode="json"),
-            "difference_to_linear": None if gap is None else gap.model_dump(mode="json"),
+            **{k: None if v is None else v.model_dump(mode="json") for k, v in records.items()},
+            "linear_known": self.linear_known,
             "place": self.place,
             "of": self.of,
         }
@@ -103,7 +118,7 @@ def try_here(
         project.lock(),
         project.scratch() as scratch,
         cast(AbstractContextManager[Progress], progress),
-        interruptible(stop),
+        interruptible(stop, progress.say, "Stopping: the fit at work ends with what it has."),
     ):
         progress.say(f"Sandbox: {opened.sandbox.describe()}")
         run = project.runs.create(now)
@@ -122,7 +137,13 @@ def try_here(
                 stop=stop,
             )
             created = begin(run, journal, plan, request, opened.sandbox, bench.desk.cpus, now)
-            return _try(bench, request, source, candidate.resolve().name, code, created)
+            return _try(bench, request, source, name_of(candidate), code, created)
+
+
+def name_of(candidate: Path) -> str:
+    """The folder's name; the names of the baselines stay theirs, a copy of one is `my-linear`."""
+    name = candidate.resolve().name
+    return f"my-{name}" if name in (DUMMY, LINEAR) else name
 
 
 def _source(candidate: Path) -> bytes:
@@ -249,44 +270,39 @@ def _book(
     assert state.seal is not None
     assert state.request.plan.data is not None
     truth = state.table.truth(state.dev)
-    entry = CandidateScore(
-        name=scored.name,
-        score=None,
-        outcome=scored.outcome,
-        fit_seconds=round(scored.fit_seconds, 2),
-    )
-    gap: Difference | None = None
+    options: dict[str, Any] = {"cost": cost(bench, state), "quantile": bench.settings.quantile}
+    layers = {DUMMY: oof.dummy(truth, metric, **options)}
     if scored.ok:
-        layers = {scored.name: oof.layers(scored)}
-        if latest is not None and scored.name != "linear":
-            linear = read_layers(latest, "linear", state.folds, task, state.table, state.dev)
-            if linear is not None:
-                layers["linear"] = linear
-        thresholds: dict[str, float] | None = None
-        if task.kind == "binary":
-            thresholds = {}
-            for name, array in layers.items():
-                rows, first = oof.first_repeat(array)
-                thresholds[name] = best_threshold(
-                    metric, truth.take(rows), first, cost=cost(bench, state)
-                )
-        try:
-            judged = judge_many(
-                metric,
-                truth,
-                layers,
-                seed=state.request.seed,
-                clusters=clusters_of(state, state.dev),
-                folds=state.folds,
-                thresholds=thresholds,
-                cost=cost(bench, state),
-                quantile=bench.settings.quantile,
-            )
-            entry = entry.model_copy(update={"score": judged.scores[scored.name]})
-            gap = judged.differences.get("linear")
-        except Undefined as problem:
+        layers = {scored.name: oof.layers(scored)} | layers
+        linear = None
+        if latest is not None:
+            linear = read_layers(latest, LINEAR, state.folds, task, state.table, state.dev)
+        if linear is not None:
+            layers[LINEAR] = linear
+    entry = CandidateScore(
+        name=scored.name, outcome=scored.outcome, fit_seconds=round(scored.fit_seconds, 2)
+    )
+    scores: dict[str, Score] = {}
+    gaps: dict[str, Difference] = {}
+    try:
+        judged = judge_many(
+            metric,
+            truth,
+            layers,
+            seed=state.request.seed,
+            clusters=clusters_of(state, state.dev),
+            folds=state.folds,
+            thresholds=_thresholds(state, oof, layers, cost(bench, state)),
+            **options,
+        )
+        scores, gaps = judged.scores, judged.differences
+        entry = entry.model_copy(update={"score": scores.get(entry.name)})
+    except Undefined as problem:
+        if scored.ok:
             entry = entry.model_copy(update={"outcome": f"no score: {problem.message}"})
-    write_json(run.file("board.json"), [entry.model_dump(mode="json")])
+    dummy = CandidateScore(name=DUMMY, score=scores.get(DUMMY), outcome="ok")
+    entries = [entry, dummy] if dummy.score is not None else [entry]
+    write_json(run.file("board.json"), [one.model_dump(mode="json") for one in entries])
     bench.journal.append(
         "scored",
         candidate=entry.name,
@@ -318,14 +334,31 @@ def _book(
         files=run.hashes(),
     )
     run.write("manifest.json", manifest)
-    board = scored_on(bench.project, state.seal.id)
-    better = 0
-    if entry.score is not None:
-        sign = 1.0 if task.direction == "maximize" else -1.0
-        better = sum(
-            1
-            for row in board
-            if row.entry.score is not None
-            and sign * row.entry.score.value > sign * entry.score.value
-        )
-    return Tried(run.id, metric, entry, gap, better + 1, len(board))
+    board = scored_on(bench.project, state.seal.id, task)
+    own = board_rows(run, [entry], task)[0]
+    place, of = place_of(own, board, maximize=task.direction == "maximize")
+    return Tried(
+        run.id,
+        metric,
+        entry,
+        scores.get(DUMMY),
+        gaps.get(LINEAR),
+        gaps.get(DUMMY) if entry.score is not None else None,
+        any(row.entry.name == LINEAR and row.entry.score is not None for row in board),
+        place,
+        of,
+    )
+
+
+def _thresholds(
+    state: State, oof: OutOfFold, layers: dict[str, np.ndarray], costs: list[list[float]] | None
+) -> dict[str, float] | None:
+    """The best threshold of each on held-out dev rows; None where the task is not binary."""
+    if state.task.kind != "binary":
+        return None
+    assert state.table is not None
+    truth, found = state.table.truth(state.dev), {}
+    for name, array in layers.items():
+        rows, first = oof.first_repeat(array)
+        found[name] = best_threshold(state.task.metric or "", truth.take(rows), first, cost=costs)
+    return found

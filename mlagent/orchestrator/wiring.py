@@ -31,14 +31,6 @@ from .planning import load_policies
 from .state import Bench, StopFlag
 
 
-def cache_folder() -> Path:
-    """~/.cache/mlagent, or below XDG_CACHE_HOME; made."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "mlagent"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def engine_name() -> str:
     """'Docker 20.10.24', or 'none' when no engine answers."""
     try:
@@ -100,11 +92,27 @@ def open_sandbox(content: Content, need: CodeClass) -> Opened:
     return Opened(choice.sandbox, choice.reason)
 
 
+STOPPING = "Stopping after the current step; the best model so far is kept."
+AGAIN = "Press Ctrl-C again to stop now."
+
+
 @contextmanager
-def interruptible(stop: StopFlag) -> Iterator[None]:
-    """First Ctrl-C (or SIGTERM) ends training, the second leaves."""
+def interruptible(
+    stop: StopFlag, say: Callable[[str], None], first: str = STOPPING
+) -> Iterator[None]:
+    """First Ctrl-C (or SIGTERM) ends training, the second leaves.
+
+    Args:
+        say: shows a sentence at once.
+        first: what the first one does.
+    """
 
     def on_signal(number: int, frame: object) -> None:
+        if not stop():
+            try:
+                say(f"{first} {AGAIN}")
+            except RuntimeError:  # it came in the middle of a print, which cannot be entered twice
+                os.write(2, f"\n{first} {AGAIN}\n".encode())
         stop.press()
 
     earlier = {

@@ -48,7 +48,7 @@ class EvaluationInputs:
         judged_on: what the rows are.
         model_name: which candidate ships, as on the leaderboard.
         seal_id, opening: opening counts this one; 0 without a vault.
-        tries: candidates scored on these dev rows so far.
+        tries: distinct candidates scored on these dev folds so far, see `contracts.evaluation`.
         folds: (F, n), 2 = held out; for `judged_on` 'out-of-fold' only.
         thresholds: 'model', 'linear', 'dummy' -> frozen threshold (binary); 0.5 where absent.
         clusters: (n,) groups, or `intervals.time_blocks`.
@@ -75,6 +75,7 @@ class EvaluationInputs:
     always_sliced: tuple[str, ...] = ()
     leaderboard: tuple[CandidateScore, ...] = ()
     importance: tuple[Importance, ...] = ()
+    importance_note: str = ""
     gates: Sequence[GateSpec] = ()
     suspects: tuple[str, ...] = ()
     predict_seconds: float | None = None
@@ -135,8 +136,9 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
             model=judged.scores[MODEL],
             difference_to_dummy=to_dummy,
             difference_to_linear=to_linear,
+            model_name=inputs.model_name,
             metrics=metrics,
-            slices=slices,
+            slices=slices.rows,
             calibration=calibration,
             predict_seconds=inputs.predict_seconds,
             model_mb=inputs.model_mb,
@@ -172,11 +174,13 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
         difference_to_dummy=to_dummy,
         metrics=metrics,
         threshold=cut if inputs.truth.kind == "binary" else None,
-        slices=slices,
+        slices=slices.rows,
+        slices_note=slices.note,
         calibration=calibration,
         curves=curves_of(truth, predicted, cut),
         leaderboard=inputs.leaderboard,
         importance=inputs.importance,
+        importance_note=inputs.importance_note,
         gates=gates,
         seal=SealRef(id=inputs.seal_id, opening=inputs.opening),
         tries=inputs.tries,

@@ -1,7 +1,8 @@
 """Quality gates: a clause of a contract or of mlagent.yaml against the measured numbers.
 
 Guarantees: pass and fail only on measured numbers; what was not measured is "not measured", never
-pass. Relative gates ask the paired interval, absolute ones the value. Does not: decide exit codes.
+pass; linear is not compared with itself: that is "not applicable". Relative gates ask the paired
+interval, absolute ones the value. Does not: decide exit codes.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Measured:
     model: Score
     difference_to_dummy: Difference
     difference_to_linear: Difference
+    model_name: str = ""
     metrics: Mapping[str, Score] = field(default_factory=dict)
     slices: Sequence[SliceScore] = ()
     calibration: Calibration | None = None
@@ -86,6 +88,9 @@ def _relative(gate: GateSpec, measured: Measured) -> Gate:
     if gap is None or gate.metric not in ("primary", measured.metric):
         known = f"{gate.comparison!r} was not measured for {gate.metric!r}"
         return _gate(gate, None, None, known)
+    if baseline == measured.model_name:
+        itself = f"the {baseline} baseline itself ships, so nothing was found that is better"
+        return _gate(gate, None, None, itself).model_copy(update={"outcome": "not applicable"})
     evidence = (
         f"difference in {measured.metric} to {baseline} {gap.value:+.4g} ({gap.low:+.4g} to "
         f"{gap.high:+.4g}, positive is better): {gap.verdict}"

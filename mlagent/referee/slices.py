@@ -2,15 +2,15 @@
 
 Guarantees: a value is named only when it occurs at least 10 times; "worse" is said only when the
 paired interval of the difference to the rest lies below 0; the number of slices looked at stands
-beside it. Does not: look at crossings of columns, or correct the intervals for their number (it
-says how many would flag by chance).
+below them. Does not: look at crossings of columns, or correct the intervals for their number (it
+says how many would be flagged by chance).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,13 @@ MOST_VALUES = 20
 SHOWN = 12
 MOST_ROWS = 50_000
 """Of more judged rows a fixed random sample is looked at; the interval says what that costs."""
+
+
+class Slices(NamedTuple):
+    """The rows of the slice table, and one sentence on how many groups were looked at."""
+
+    rows: tuple[SliceScore, ...]
+    note: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ def slice_scores(
     quantile: float = 0.5,
     clusters: npt.NDArray[Any] | None = None,
     always: Sequence[str] = (),
-) -> tuple[SliceScore, ...]:
+) -> Slices:
     """The worst slices, worst first, at most 12; then those on which the metric is not defined.
 
     Every slice of the columns in `always` is shown, however well it scores.
@@ -79,7 +86,7 @@ def slice_scores(
     try:
         overall = point(metric, prepare(metric, truth, prediction, **options), truth)
     except Undefined:
-        return ()
+        return Slices((), "")
     scored: list[tuple[float, float, _Slice]] = []
     unscored: list[SliceScore] = []
     for part in _slices(columns):
@@ -94,8 +101,18 @@ def slice_scores(
     looked_at = len(scored)
     scored.sort(key=lambda entry: -entry[0])
     shown = scored[:SHOWN] + [one for one in scored[SHOWN:] if one[2].column in always]
-    records = _judged(metric, truth, prediction, shown, looked_at, seed, clusters, options)
-    return (*records, *unscored[: max(0, SHOWN - len(records))])
+    records = _judged(metric, truth, prediction, shown, seed, clusters, options)
+    return Slices((*records, *unscored[: max(0, SHOWN - len(records))]), _said(looked_at))
+
+
+def _said(looked_at: int) -> str:
+    """What the number of slices means for the worst of them."""
+    if looked_at < 2:
+        return ""
+    return (
+        f"{looked_at} groups were looked at; by chance alone about "
+        f"{max(1, round(0.025 * looked_at))} would be called worse than the rest."
+    )
 
 
 def _judged(
@@ -103,7 +120,6 @@ def _judged(
     truth: Truth,
     prediction: Floats,
     worst: list[tuple[float, float, _Slice]],
-    looked_at: int,
     seed: int,
     clusters: npt.NDArray[Any] | None,
     options: dict[str, Any],
@@ -130,20 +146,14 @@ def _judged(
         except Undefined as reason:
             found.append((np.inf, _record(part, inside, note=reason.message)))
             continue
-        note = "" if rest_value is None else _note(metric, value, rest_value, here, rest, looked_at)
+        note = "" if rest_value is None else _note(metric, value, rest_value, here, rest)
         record = _record(part, inside, note=note)
         found.append((sign(metric) * value, record.model_copy(update={"score": score})))
     found.sort(key=lambda entry: entry[0])
-    if found and not found[0][1].note:
-        first = found[0][1]
-        note = f"the worst of {looked_at} slices that were looked at."
-        found[0] = (found[0][0], first.model_copy(update={"note": note}))
     return [record for _, record in found]
 
 
-def _note(
-    metric: str, value: float, rest_value: float, here: Floats, rest: Floats, looked_at: int
-) -> str:
+def _note(metric: str, value: float, rest_value: float, here: Floats, rest: Floats) -> str:
     """What is said of a slice: something only when the interval of the difference to the rest
     excludes 0."""
     try:
@@ -152,11 +162,7 @@ def _note(
         return ""
     if gap.verdict != "worse":
         return ""
-    return (
-        f"worse than the rest by {-gap.value:.3g} ({-gap.high:.3g} to {-gap.low:.3g}); "
-        f"{looked_at} slices were looked at, about {max(1, round(0.025 * looked_at))} would be "
-        "named by chance."
-    )
+    return f"worse than the rest by {-gap.value:.3g} ({-gap.high:.3g} to {-gap.low:.3g})"
 
 
 def _record(part: _Slice, inside: Truth, note: str = "") -> SliceScore:

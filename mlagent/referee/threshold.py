@@ -12,21 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.metrics import METRICS, threshold_metric
 
 from .confusion import LABEL_METRICS, from_confusion
 from .metrics import sign
 from .truth import Floats, Truth, Undefined, why_undefined
-
-FALLBACK_METRIC = "f1"
-"""When the task's metric needs no labels (AUC, log loss) labels are still shown: F1 of the positive
-class, which, unlike accuracy, is not served by never calling anybody positive, and, unlike balanced
-accuracy, does not drown a rare class in false alarms."""
-
-
-def threshold_metric(metric: str) -> str:
-    """The label metric that a threshold is chosen for, given the task's metric."""
-    return metric if METRICS[metric].needs == "label" else FALLBACK_METRIC
 
 
 def best_threshold(

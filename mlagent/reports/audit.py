@@ -9,12 +9,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.evaluation import Evaluation, Gate
 from mlagent.contracts.findings import Analysis
+from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.run import Environment
 
 from . import charts, sparks
 from .columns import sentence_case
-from .numbers import count, metric_value, number, p_value, seconds, share
+from .numbers import count, metric_value, p_value, seconds, share
 from .report import ReportData
 
 OUTCOME_TONES = {
@@ -26,6 +28,8 @@ OUTCOME_TONES = {
     "not enough data": "warn",
 }
 MOST_ASSOCIATIONS = 15
+SHORTEST_S = 0.05
+"""Phases below are no row of the time table."""
 
 
 def tone(outcome: str) -> str:
@@ -93,22 +97,53 @@ def validation(analysis: Analysis | None, metric: str) -> dict[str, str] | None:
     }
 
 
+MEASURES = {
+    "primary": "{metric}",
+    "worst_slice": "{metric} of the worst group",
+    "calibration_error": "expected calibration error",
+    "predict_seconds": "seconds to predict the judged rows",
+    "latency_ms": "milliseconds for a row",
+    "model_mb": "size of the model in MB",
+    "columns_with_role": "share of columns with a role",
+    "checks_done": "assumption checks that were done",
+}
+COMPARISONS = {"at_least": "at least", "at_most": "at most"}
+
+
+def rule(gate: Gate, metric: str) -> str:
+    """A gate in words: 'ROC AUC better than linear', 'expected calibration error at most 0.1'."""
+    info = METRICS.get(gate.metric)
+    plain = info.title if info else gate.metric.replace("_", " ")
+    subject = MEASURES.get(gate.metric, plain).format(metric=metric)
+    words = COMPARISONS.get(gate.comparison, gate.comparison.replace("_", " "))
+    limit = "" if gate.threshold is None else f" {gate.threshold:g}"
+    return f"{subject} {words}{limit}"
+
+
 def gates(evaluation: Evaluation) -> list[dict[str, str]]:
     """Quality gates."""
+    info = METRICS.get(evaluation.metric)
+    title = info.title if info else evaluation.metric
     return [
         {
             "name": gate.name,
-            "rule": f"{gate.metric} {gate.comparison} {number(gate.threshold)}"
-            if gate.threshold is not None
-            else f"{gate.metric} {gate.comparison}",
-            "value": number(gate.value),
+            "rule": rule(gate, title),
             "required": "required" if gate.required else "advisory",
             "outcome": gate.outcome,
-            "tone": tone(gate.outcome) if gate.required or gate.outcome == "pass" else "warn",
-            "evidence": gate.evidence,
+            "tone": gate_tone(gate),
+            "evidence": sentence_case(gate.evidence),
         }
         for gate in evaluation.gates
     ]
+
+
+def gate_tone(gate: Gate) -> str:
+    """Red for a required gate that is not a pass, whatever the reason."""
+    if gate.outcome == "pass":
+        return "good"
+    if gate.required:
+        return "bad"
+    return "calm" if gate.outcome == "not applicable" else "warn"
 
 
 def ledger(data: ReportData) -> dict[str, Any]:
@@ -138,7 +173,7 @@ def ledger(data: ReportData) -> dict[str, Any]:
 
 
 def plans(data: ReportData) -> list[dict[str, str]]:
-    """Which option each agent took, and why it was proposed."""
+    """What each agent's option was planned to be, why, and what ran."""
     found = []
     for role, plan in data.agent_plans.items():
         chosen = data.selection.get(role, plan.recommendation.selected)
@@ -147,11 +182,12 @@ def plans(data: ReportData) -> list[dict[str, str]]:
             {
                 "agent": role,
                 "option": chosen,
-                "approach": option.approach,
+                "planned": option.approach,
                 "recommended": "as recommended"
                 if chosen == plan.recommendation.selected
                 else f"{plan.recommendation.selected} was recommended",
                 "rationale": plan.recommendation.rationale,
+                "ran": data.ran.get(role, ""),
             }
         )
     return found
@@ -170,18 +206,30 @@ def seal(data: ReportData) -> dict[str, str]:
     }
 
 
-def fit_times(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Seconds of each candidate's fits, as bars."""
-    rows = [e for e in evaluation.leaderboard if e.fit_seconds is not None]
-    most = max((e.fit_seconds or 0.0 for e in rows), default=0.0)
-    return [
-        {
-            "name": e.name,
-            "seconds": seconds(e.fit_seconds),
-            "bar": sparks.bar((e.fit_seconds or 0.0) / most if most else 0.0),
-        }
-        for e in rows
-    ]
+def times(data: ReportData) -> dict[str, Any]:
+    """Seconds until this page, and of each phase that was over by then, as bars."""
+    phases = [(name, took) for name, took in data.phases if took >= SHORTEST_S]
+    rest = data.until_report_s - sum(took for _, took in phases)
+    if phases and rest >= SHORTEST_S:
+        phases.append(("everything else", rest))
+    most = max((took for _, took in phases), default=0.0)
+    spent, budget = data.until_report_s, data.budget_s
+    return {
+        "spent": seconds(spent),
+        "budget": seconds(budget),
+        "bar": sparks.bar(spent / budget if budget > 0 else 0.0),
+        "rows": [
+            {"name": name, "seconds": seconds(round(took, 1)), "bar": sparks.bar(took / most)}
+            for name, took in phases
+        ],
+    }
+
+
+def sandbox_line(env: Environment) -> str:
+    """The engine's own line, which names the tier; else the tier."""
+    if not env.engine:
+        return env.tier
+    return env.engine if env.tier in env.engine else f"{env.tier}, {env.engine}"
 
 
 def environment(data: ReportData) -> dict[str, Any]:
@@ -193,7 +241,7 @@ def environment(data: ReportData) -> dict[str, Any]:
             ("mlagent", env.mlagent),
             ("Python", env.python),
             ("platform", env.platform),
-            ("sandbox", f"{env.tier}" + (f", {env.engine}" if env.engine else "")),
+            ("sandbox", sandbox_line(env)),
             ("image", env.image or "none"),
             ("seed, threads", f"{env.seed}, {env.threads}"),
             ("git", (commit + (" with changes" if env.git_dirty else "")) or "no repository"),

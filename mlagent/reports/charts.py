@@ -61,11 +61,13 @@ STYLE = {
     "figure.facecolor": "none",
     "savefig.facecolor": "none",
 }
-LONGEST_LABEL = 34
+LONGEST_LABEL = 28
+WIDE = 5.6
+"""Inches of a figure that fills the page's width: on a phone its text is still 8 px high."""
 
 
 def label(text: str) -> str:
-    """A name as an axis label: one line, printable, at most 34 characters."""
+    """A name as an axis label: one line, printable, at most 28 characters."""
     clean = "".join(c if c.isprintable() else " " for c in text)
     return clean if len(clean) <= LONGEST_LABEL else clean[: LONGEST_LABEL - 1] + "…"
 
@@ -137,7 +139,7 @@ def _keep_size(found: re.Match[str]) -> str:
 def _plain(axes: Any, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, pad=6)
 
 
 def scores_chart(rows: Sequence[tuple[str, Score]], metric: str, title: str) -> Markup:
@@ -165,7 +167,7 @@ def scores_chart(rows: Sequence[tuple[str, Score]], metric: str, title: str) -> 
         "scores",
         f"{title} with 95 % intervals",
         paint,
-        (7.2, 0.62 * len(rows) + 0.75),
+        (WIDE, 0.62 * len(rows) + 0.75),
         _room([name for name, _ in rows]),
     )
 
@@ -272,7 +274,7 @@ def importance_chart(importance: Sequence[Importance], metric: str) -> Markup:
         axes.xaxis.set_major_formatter(_tick)
         _plain(axes, f"loss of {metric} when the column is shuffled", "")
 
-    size = (7.2, 0.3 * len(importance) + 0.8)
+    size = (WIDE, 0.3 * len(importance) + 0.8)
     room = _room([item.column for item in importance])
     return draw("importance", "Permutation importance", paint, size, room)
 
@@ -294,7 +296,7 @@ def association_chart(rows: Sequence[tuple[str, float, bool]]) -> Markup:
         axes.spines["left"].set_visible(False)
         _plain(axes, "effect size, 0 to 1 (filled: q < 0.05)", "")
 
-    size = (7.2, 0.3 * len(rows) + 0.8)
+    size = (WIDE, 0.3 * len(rows) + 0.8)
     room = _room([name for name, _, _ in rows])
     return draw("associations", "Associations with the target", paint, size, room)
 

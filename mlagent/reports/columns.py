@@ -16,6 +16,8 @@ from .numbers import count, number, share
 
 TONES = {"critical": "bad", "high": "bad", "medium": "warn", "low": "calm", "info": "calm"}
 MOST_COLUMNS = 300
+AS_PLANNED = "as planned"
+"""The reason of a role that the explorer did not change; it is said once, above the table."""
 
 
 def explore_values(exploration: Exploration) -> dict[str, object]:
@@ -51,13 +53,13 @@ def column_row(look: ColumnLook, exploration: Exploration) -> dict[str, Any]:
         "name": look.name,
         "role": look.role,
         "suspect": bool(role and role.suspect),
-        "why": role.why if role else "",
+        "why": role.why if role and role.why != AS_PLANNED else "",
         "missing": share(look.missing),
         "missing_bar": sparks.bar(look.missing),
         "distinct": count(look.distinct),
         "score": "–" if look.single_score is None else f"{look.single_score:.3f}",
         "association": "–" if look.association is None else f"{look.association:.3f}",
-        "association_bar": sparks.bar(look.association or 0.0),
+        "association_bar": "" if look.association is None else sparks.bar(look.association),
         "outliers": share(look.outliers),
         "spark": sparks.histogram(look.counts) if look.edges else "",
         "range": f"{number(look.edges[0])} … {number(look.edges[-1])}"

@@ -11,14 +11,25 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mlagent.contracts.evaluation import A_TRY
 from mlagent.contracts.metrics import METRICS
 
 from . import audit
 from .columns import all_findings, finding_rows
-from .numbers import count, difference, interval, metric_value, number
+from .numbers import count, difference, interval, metric_value
 from .report import Render, ReportData
-from .sections import JUDGED, calibration, metric_rows, slices
+from .sections import (
+    JUDGED,
+    calibration,
+    importance_rows,
+    metric_rows,
+    slices,
+    slices_caution,
+    threshold,
+    unsaid,
+)
 
+MOST_IMPORTANT = 10
 SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
 
 
@@ -54,15 +65,18 @@ def card_values(data: ReportData) -> dict[str, Any]:
     evaluation, task, metric = data.evaluation, data.task, data.evaluation.metric
     info = METRICS.get(metric)
     found = finding_rows(all_findings(data.exploration, data.analysis))
+    linear_ships = evaluation.model_name == "linear"
     baselines = [
-        (n, evaluation.baselines[n]) for n in ("linear", "dummy") if n in evaluation.baselines
+        (n, evaluation.baselines[n])
+        for n in ("linear", "dummy")
+        if n in evaluation.baselines and n != evaluation.model_name
     ]
     plan = data.analysis.validation_plan if data.analysis else None
     return {
         "title": data.title,
         "run_id": data.run_id,
         "verdict": evaluation.verdict,
-        "model": evaluation.model_name,
+        "model": data.ran.get("ml-engineer", evaluation.model_name),
         "version": data.environment.mlagent,
         "kind": task.kind or "unknown",
         "target": task.target or "unknown",
@@ -85,7 +99,7 @@ def card_values(data: ReportData) -> dict[str, Any]:
         ],
         "metric": info.title if info else metric,
         "better": "higher" if evaluation.direction == "maximize" else "lower",
-        "threshold": number(evaluation.threshold) if evaluation.threshold is not None else "",
+        "threshold": threshold(evaluation),
         "detectable": metric_value(plan.detectable_difference, metric)
         if plan and plan.detectable_difference is not None
         else "",
@@ -93,6 +107,7 @@ def card_values(data: ReportData) -> dict[str, Any]:
         "judged_on": JUDGED[evaluation.judged_on],
         "seal": audit.seal(data),
         "tries": count(evaluation.tries),
+        "a_try": A_TRY,
         "excluded": [
             {"name": name, "why": why}
             for name, why in (data.exploration.roles.excluded if data.exploration else {}).items()
@@ -107,13 +122,17 @@ def card_values(data: ReportData) -> dict[str, Any]:
             }
             for name, score in [(f"model: {evaluation.model_name}", evaluation.model), *baselines]
         ],
-        "linear": difference(evaluation.difference_to_linear, metric),
+        "linear": "" if linear_ships else difference(evaluation.difference_to_linear, metric),
         "linear_verdict": evaluation.difference_to_linear.verdict,
         "dummy": difference(evaluation.difference_to_dummy, metric),
         "dummy_verdict": evaluation.difference_to_dummy.verdict,
         "metrics": metric_rows(evaluation),
         "calibration": calibration(evaluation),
         "slices": slices(evaluation),
+        "slices_note": evaluation.slices_note,
+        "slices_caution": slices_caution(evaluation),
+        "importance": importance_rows(evaluation)[:MOST_IMPORTANT],
+        "importance_note": evaluation.importance_note,
         "fairness": [item for item in found if item["code"].startswith("fairness.")],
         "warnings": [
             item
@@ -121,6 +140,6 @@ def card_values(data: ReportData) -> dict[str, Any]:
             if item["severity"] in ("critical", "high") and not item["code"].startswith("fairness.")
         ],
         "cannot_see": evaluation.cannot_see,
-        "notes": data.notes,
+        "notes": unsaid(data),
         "gates": audit.gates(evaluation),
     }

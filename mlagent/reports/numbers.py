@@ -81,14 +81,14 @@ def share(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """0.42 s, 12.3 s, 3 min 20 s, 1 h 05 min."""
+    """0.42 s, 12.3 s, 1 min, 3 min 20 s, 1 h 05 min."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if value < 60:
         return f"{value:.2g} s" if value < 1 else f"{value:.1f} s".replace(".0 s", " s")
     minutes, rest = divmod(round(value), 60)
     if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
+        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 

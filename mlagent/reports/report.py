@@ -8,7 +8,7 @@ anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlagent.contracts.base import Role
@@ -29,9 +29,13 @@ class ReportData:
     Attributes:
         title: the user's sentence.
         selection: the chosen option of each agent.
+        ran: what each agent's turn really was, in a sentence; the plan's options say what was
+            expected.
         notes: sentences about this run (a sample was used, the clock decided, ...).
         reproduce: the command line that repeats the run.
-        wall_s, budget_s: seconds of wall clock.
+        until_report_s: seconds of wall clock until this page was written; the total is known to
+            the manifest only.
+        phases: name and seconds of each phase before this page.
     """
 
     title: str
@@ -47,9 +51,11 @@ class ReportData:
     agent_plans: Mapping[Role, AgentPlan]
     selection: Mapping[Role, OptionName]
     reproduce: str
-    wall_s: float
+    until_report_s: float
     budget_s: float
     notes: tuple[str, ...] = ()
+    ran: Mapping[Role, str] = field(default_factory=dict)
+    phases: tuple[tuple[str, float], ...] = ()
 
 
 def render_report(render: Render, data: ReportData, into: Path) -> None:

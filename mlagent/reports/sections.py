@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mlagent.contracts.evaluation import Evaluation, Score, SliceScore
-from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.evaluation import A_TRY, Evaluation, Score, SliceScore
+from mlagent.contracts.metrics import METRICS, threshold_metric
 
 from . import audit, charts, sparks
 from .columns import all_findings, finding_rows
@@ -28,11 +28,13 @@ from .numbers import (
 from .report import ReportData
 
 MOST_IMPORTANT, MOST_SLICES, MOST_CLASSES = 15, 40, 12
+BASELINES = {"linear": "baseline: nothing is tuned", "dummy": "baseline: ignores every feature"}
 JUDGED = {
     "vault": "rows that no candidate has seen (the vault)",
     "out-of-fold": "out-of-fold rows: a score of the recipe, the shipped model itself is unscored",
-    "test file": "the test file that was given",
+    "test file": "rows of the test file that was given",
 }
+"""What stands after a number of rows."""
 
 
 def report_values(data: ReportData) -> dict[str, object]:
@@ -61,16 +63,19 @@ def report_values(data: ReportData) -> dict[str, object]:
         "judged_on": JUDGED[evaluation.judged_on],
         "scores_chart": scores_chart(evaluation, title),
         "metrics": metric_rows(evaluation),
-        "leaderboard": leaderboard(evaluation),
+        "leaderboard": leaderboard(data),
         "figures": figures(evaluation),
         "confusion": confusion(evaluation, data.task.classes),
-        "threshold": number(evaluation.threshold) if evaluation.threshold is not None else "",
+        "threshold": threshold(evaluation),
         "calibration": calibration(evaluation),
         "importance_chart": importance(evaluation, title),
         "importance": importance_rows(evaluation),
+        "importance_note": evaluation.importance_note or "Not measured in this run.",
         "findings": [item for item in found if item["severity"] != "info"],
         "small_findings": [item for item in found if item["severity"] == "info"],
         "slices": slices(evaluation),
+        "slices_note": evaluation.slices_note,
+        "slices_caution": slices_caution(evaluation),
         "checks": audit.check_rows(analysis),
         "associations": audit.association_rows(analysis),
         "association_chart": audit.associations_chart(analysis),
@@ -78,17 +83,13 @@ def report_values(data: ReportData) -> dict[str, object]:
         "gates": audit.gates(evaluation),
         "ledger": audit.ledger(data),
         "cannot_see": evaluation.cannot_see,
-        "notes": data.notes,
+        "notes": unsaid(data),
         "plans": audit.plans(data),
         "seal": audit.seal(data),
         "tries": count(evaluation.tries),
+        "a_try": A_TRY,
         "suspects": evaluation.suspects,
-        "time": {
-            "wall": seconds(data.wall_s),
-            "budget": seconds(data.budget_s),
-            "bar": sparks.bar(data.wall_s / data.budget_s if data.budget_s > 0 else 0.0),
-            "rows": audit.fit_times(evaluation),
-        },
+        "time": audit.times(data),
         "environment": audit.environment(data),
         "reproduce": data.reproduce,
     }
@@ -119,6 +120,19 @@ def badges(evaluation: Evaluation) -> list[dict[str, str]]:
     if evaluation.tier != "T3":
         found.append((f"sandbox tier {evaluation.tier}", "warn"))
     return [{"text": text, "tone": colour} for text, colour in found]
+
+
+def unsaid(data: ReportData) -> list[str]:
+    """Notes that the verdict does not hold already."""
+    return [note for note in data.notes if note not in data.evaluation.verdict]
+
+
+def threshold(evaluation: Evaluation) -> dict[str, str] | None:
+    """The frozen threshold and the metric that it serves best; None where there is none."""
+    if evaluation.threshold is None:
+        return None
+    served = threshold_metric(evaluation.metric)
+    return {"value": number(evaluation.threshold), "serves": METRICS[served].title}
 
 
 def headline(verdict: str) -> str:
@@ -178,14 +192,16 @@ def span_of(scores: list[Score]) -> tuple[float, float]:
     return min(score.low for score in scores), max(score.high for score in scores)
 
 
-def leaderboard(evaluation: Evaluation) -> list[dict[str, Any]]:
+def leaderboard(data: ReportData) -> list[dict[str, Any]]:
     """Candidates on the dev folds, in the order given; the dummy is too far off to draw."""
+    evaluation = data.evaluation
     metric = evaluation.metric
     drawn = {e.name for e in evaluation.leaderboard if e.score and e.name != "dummy"}
     span = span_of([e.score for e in evaluation.leaderboard if e.score and e.name in drawn])
     return [
         {
             "name": entry.name,
+            "about": about(entry.name, data),
             "score": metric_value(entry.score.value, metric) if entry.score else "no score",
             "interval": interval(entry.score, metric),
             "spark": sparks.interval(entry.score.value, entry.score.low, entry.score.high, span)
@@ -198,6 +214,15 @@ def leaderboard(evaluation: Evaluation) -> list[dict[str, Any]]:
         }
         for entry in evaluation.leaderboard
     ]
+
+
+def about(name: str, data: ReportData) -> str:
+    """What a row of the leaderboard is: a baseline, or the option in the words of the plan."""
+    if name in BASELINES:
+        return BASELINES[name]
+    plan = data.agent_plans.get("ml-engineer")
+    option = plan.implementation_options.get(name) if plan else None  # type: ignore[call-overload]
+    return f"planned: {option.approach}" if option else ""
 
 
 def figures(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -280,6 +305,17 @@ def slices(evaluation: Evaluation) -> list[dict[str, Any]]:
     metric, rows = evaluation.metric, evaluation.slices[:MOST_SLICES]
     span = span_of([item.score for item in rows if item.score])
     return [slice_row(item, metric, span, evaluation.model.value) for item in rows]
+
+
+def slices_caution(evaluation: Evaluation) -> str:
+    """What a ranking metric does inside a group; '' for other metrics."""
+    info = METRICS.get(evaluation.metric)
+    if info is None or info.needs != "score":
+        return ""
+    return (
+        f"{info.title} within a group misses the differences between groups, so every group of a "
+        "strong column can lie below the whole."
+    )
 
 
 def slice_row(

@@ -165,8 +165,8 @@ def family_checks(data: DevRows, runner: Checks) -> None:
                 "linear.collinearity",
                 "not applicable",
                 "no column is a combination of the others",
-                "The chosen option grows trees.",
-                "Trees do not need it; importances are shared between copies.",
+                "The planned option grows trees, and the linear baseline is regularised.",
+                "Neither needs it; importances are shared between copies.",
             ),
         )
     if trees:
@@ -178,7 +178,7 @@ def family_checks(data: DevRows, runner: Checks) -> None:
                 "trees.extrapolation",
                 "not applicable",
                 "later rows stay inside the range of earlier ones",
-                "The chosen option is linear on splines.",
+                "The planned option is linear on splines.",
                 "Splines go on as straight lines beyond the last knot.",
             ),
         )

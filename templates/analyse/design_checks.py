@@ -93,21 +93,22 @@ def design_checks(data: DevRows, *, thorough: bool) -> list[Check]:
     ]
     difference = detectable_difference(data)
     if difference is not None:
-        n = int(data.known.sum())
+        given = data.request.get("detectable_difference") is not None
+        where = "the rows that will be judged" if given else f"{int(data.known.sum()):,} dev rows"
         checks.append(
             check(
                 "power.difference",
                 "pass",
-                "the smallest difference that these rows can show",
-                f"{difference:.4g} with 80 % power on {n:,} dev rows.",
+                "the smallest difference that can be shown",
+                f"{difference:.4g} with 80 % power on {where}.",
                 "Smaller differences will read 'not distinguishable', whichever model is better.",
                 difference,
             )
         )
         if thorough:
             curve = ", ".join(
-                f"{int(n * factor):,} rows: {difference / np.sqrt(factor):.3g}"
-                for factor in (0.25, 0.5, 1, 2, 4)
+                f"{words} as many: {difference / np.sqrt(factor):.3g}"
+                for words, factor in (("half", 0.5), ("twice", 2), ("four times", 4))
             )
             checks.append(
                 check(

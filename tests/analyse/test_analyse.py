@@ -184,6 +184,9 @@ def test_folds_shrink_to_the_rarest_class_and_the_kind_never_changes(analyse: An
 def test_the_estimate_of_the_host_is_kept(analyse: Analyse) -> None:
     plan = analyse(with_classes(), "y", "binary", detectable_difference=0.0123).validation_plan
     assert plan.detectable_difference == 0.0123
+    checks = analyse(with_classes(), "y", "binary", detectable_difference=0.0123).checks
+    power = next(item for item in checks if item.code == "power.difference")
+    assert power.evidence == "0.0123 with 80 % power on the rows that will be judged."
     own = analyse(with_classes(), "y", "binary", metric="roc_auc").validation_plan
     assert own.detectable_difference is not None
     assert 0.005 < own.detectable_difference < 0.05

@@ -241,6 +241,24 @@ def test_a_hostile_candidate_ends_as_a_sentence_or_a_measured_score(
         assert expected in entry["outcome"]
 
 
+def test_a_try_before_any_run_stands_beside_the_dummy_and_counts_once(tmp_path: Path) -> None:
+    write_csv(churn_frame(rows=2600), tmp_path / "churn.csv")
+    assert mlagent(tmp_path, "plan", "churn model").returncode == 0
+    code = HOSTILE["forges a score"].replace("return 0.5", "return 0.4")
+    folder = build_tree(tmp_path / "linear", {"solution.py": fit_and_predict(code)})
+    for _ in range(2):
+        done = mlagent(tmp_path, "try", str(folder), "--mine", "--budget", "12s")
+        assert done.returncode == 0, done.stderr
+        assert "dummy: 0.5000" in done.stdout
+        assert "difference to dummy: +0.0000" in done.stdout
+        assert "`mlagent execute` scores one" in done.stdout
+        assert "place 1 of 1" in done.stdout
+    board = json.loads(mlagent(tmp_path, "board", "--json").stdout)
+    assert {(row["name"], row["runs"]) for row in board["rows"]} == {("my-linear", 2), ("dummy", 2)}
+    assert board["tries"] == 1
+    assert "no linear baseline" in board["note"]
+
+
 def test_a_replayed_run_predicts_the_same_bytes(churn_project: Path) -> None:
     words = ("execute", "--budget", "34s", "--select", "ml-engineer=option_b", "--json")
     first = mlagent(churn_project, *words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,6 +138,15 @@ def test_new_rows_are_predicted_without_the_id_column(project: Path) -> None:
     assert (scored["p_no"] + scored["p_yes"]).round(9).eq(1).all()
 
 
+def test_predictions_are_no_table_to_learn_from_whatever_their_name(project: Path) -> None:
+    done = mlagent(project, "predict", "churn.csv", "--out", "p.csv")
+    assert done.returncode == 0, done.stderr
+    asked = mlagent(project, "plan", "churn model").stderr
+    assert "'churn.csv', 'stdout.txt'" in asked
+    assert "p.csv" not in asked
+    (project / "p.csv").unlink()
+
+
 def test_a_missing_feature_column_is_named(project: Path) -> None:
     new = churn_frame(rows=5, seed=9).drop(columns=["tenure"])
     new.to_csv(project.parent / "short.csv", index=False)
@@ -150,10 +160,44 @@ def test_the_board_the_runs_and_the_report_can_be_asked_for_as_json(
 ) -> None:
     board = json.loads(mlagent(project, "board", "--json").stdout)
     assert {row["name"] for row in board["rows"]} == {"option_b", "linear", "dummy"}
+    assert board["note"] == ""
     runs = json.loads(mlagent(project, "runs", "--json").stdout)
     assert [row["run"] for row in runs["runs"]] == [run.name]
     report = json.loads(mlagent(project, "report", "--json").stdout)
     assert Path(report["report"]).is_file()
+
+
+def test_board_report_card_and_record_count_the_same_tries(project: Path, run: Path) -> None:
+    board = json.loads(mlagent(project, "board", "--json").stdout)
+    evaluation = Evaluation.model_validate_json((run / "evaluation.json").read_bytes())
+    assert board["tries"] == evaluation.tries == 2
+    assert "2 tries so far" in (run / "report.html").read_text()
+    assert "Tries on the dev folds so far: 2;" in (run / "model_card.md").read_text()
+    assert "2 tries" in mlagent(project, "board").stdout
+
+
+def test_one_number_is_the_total_and_the_rest_say_until_the_report(
+    project: Path, run: Path
+) -> None:
+    total = Manifest.model_validate_json((run / "manifest.json").read_bytes()).wall_s
+    assert f"took {total:.1f}s" in (project / "stdout.txt").read_text()
+    assert f"{total:.1f}" in mlagent(project, "runs").stdout
+    report = re.search(r"([0-9.]+) s until this report", (run / "report.html").read_text())
+    ledger = Ledger.model_validate_json((run / "ledger.json").read_bytes())
+    told = [entry.evidence for entry in ledger.entries if "until the report" in entry.evidence]
+    assert report is not None
+    assert float(report[1]) < total
+    assert all(f"{float(report[1]):.1f} s until the report" in one for one in told)
+
+
+def test_what_shipped_is_described_with_its_importance(run: Path) -> None:
+    evaluation = Evaluation.model_validate_json((run / "evaluation.json").read_bytes())
+    page = (run / "report.html").read_text()
+    assert f'Ran: <span class="data">{evaluation.model_name} ships' in page
+    assert evaluation.importance
+    assert evaluation.importance_note == ""
+    linear = next(gate for gate in evaluation.gates if gate.name == "better-than-linear")
+    assert (linear.outcome == "not applicable") == (evaluation.model_name == "linear")
 
 
 def test_a_run_is_not_distinguishable_from_itself(project: Path, run: Path) -> None:
@@ -208,5 +252,6 @@ def test_the_first_ctrl_c_ends_training_and_judges_the_best_so_far(tmp_path: Pat
     rest, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     assert time.monotonic() - began < 60
+    assert rest.count("Press Ctrl-C again to stop now.") == 1
     assert "cut" in rest
     assert "difference to linear" in rest

@@ -241,6 +241,8 @@ def test_gates_pass_fail_or_stay_advisory() -> None:
     assert said("quality_gates[better-than-linear]", gates=failed) == "advisory"
     assert said("quality_gates[better-than-dummy]", gates=()) == "not applicable"
     assert said("success_criteria[gate: better-than-dummy]", gates=failed) == "fail"
+    itself = (gate("better-than-linear", "not applicable", False),)
+    assert said("quality_gates[better-than-linear]", gates=itself) == "not applicable"
 
 
 def test_the_agents_own_gates_are_measured_on_their_artifacts() -> None:
@@ -279,6 +281,8 @@ def test_the_budget_is_held_with_the_overrun_of_the_policy() -> None:
     assert said(start, wall_s=332.9) == "pass"
     assert said(start, wall_s=333.1) == "fail"
     assert said(start, budget_s=20.0, wall_s=99.0) == "not applicable"
+    line = entry(ledger(replace(WHOLE, wall_s=200.0)), "ml-engineer", start)
+    assert line.evidence == "200.0 s until the report, of at most 333.0 s"
 
 
 def test_a_refusal_is_the_evidence_of_its_boundary() -> None:

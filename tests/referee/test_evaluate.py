@@ -113,6 +113,17 @@ def test_a_relative_gate_fails_when_the_interval_includes_zero():
         assert "not distinguishable" in gate.evidence
 
 
+def test_linear_is_not_compared_with_itself_by_a_gate():
+    made = inputs()
+    shipped = dict(made.predictions, model=made.predictions["linear"])
+    found = evaluate(replace(made, model_name="linear", predictions=shipped))
+    gates = {gate.name: gate for gate in found.gates}
+    assert gates["linear"].outcome == "not applicable"
+    assert gates["linear"].value is None
+    assert "linear baseline itself ships" in gates["linear"].evidence
+    assert gates["dummy"].outcome == "pass"
+
+
 def test_the_verdict_says_better_only_when_the_interval_does():
     made = inputs()
     good = evaluate(made).verdict

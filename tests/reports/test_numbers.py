@@ -42,7 +42,7 @@ def test_shares_never_round_something_to_nothing() -> None:
 
 def test_seconds_are_read_as_people_say_them() -> None:
     written = [numbers.seconds(x) for x in (0.42, 12.34, 60, 200, 3900)]
-    assert written == ["0.42 s", "12.3 s", "1 min 00 s", "3 min 20 s", "1 h 05 min"]
+    assert written == ["0.42 s", "12.3 s", "1 min", "3 min 20 s", "1 h 05 min"]
 
 
 def test_plain_numbers() -> None:

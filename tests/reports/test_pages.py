@@ -14,6 +14,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from mlagent.contracts.evaluation import (
+    A_TRY,
     Calibration,
     CandidateScore,
     Curves,
@@ -246,9 +247,11 @@ def report_data(word: str = "Contract", kind: str = "binary") -> ReportData:
         agent_plans={"ml-engineer": plan},
         selection={"ml-engineer": "option_b"},
         reproduce="mlagent execute --seed 0 --replay r-1",
-        wall_s=58.0,
+        until_report_s=58.0,
         budget_s=60.0,
         notes=(word,),
+        ran={"ml-engineer": f"option_b ships ({word})."},
+        phases=(("baselines and folds", 20.0), ("the fit", 31.0), ("the choice", 0.001)),
     )
 
 
@@ -440,3 +443,160 @@ def test_figures_take_the_colours_of_the_page(write: Callable[[ReportData], str]
     charts = "".join(re.findall(r'<svg class="chart".*?</svg>', html, flags=re.DOTALL))
     assert "var(--accent)" in charts
     assert not re.search(r"#0[1-7]0[1-7]0[1-7]", charts)
+
+
+def test_what_was_planned_and_what_ran_are_told_apart(
+    tmp_path: Path, write: Callable[[ReportData], str]
+) -> None:
+    data = replace(
+        report_data("about 1,409 vault rows"),
+        ran={"ml-engineer": "linear ships instead of option_b."},
+    )
+    words = " ".join(Page(write(data)).words.split())
+    said = "ml-engineer: option_b (as recommended). Planned: about 1,409 vault rows."
+    assert words.index("What was planned, and what ran") < words.index(said)
+    assert words.index(said) < words.index("Ran: linear ships instead of option_b.")
+    render_model_card(render, data, tmp_path / "card.md")
+    card = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert "ml-engineer (option\\_b), as planned: about 1,409 vault rows." in card
+    assert "| Model | linear ships instead of option\\_b. |" in card
+
+
+def test_the_leaderboard_says_what_each_row_is(write: Callable[[ReportData], str]) -> None:
+    rows = tuple(
+        CandidateScore(name=name, score=score(0.8), outcome="ok")
+        for name in ("option_b", "linear", "dummy", "mine")
+    )
+    html = write(replace(report_data("trees"), evaluation=evaluation(leaderboard=rows)))
+    table = html[html.index('id="leaderboard"') : html.index('id="plots"')]
+    about = re.findall(r'about">([^<]*)<', table)
+    assert about == [
+        "planned: trees",
+        "baseline: nothing is tuned",
+        "baseline: ignores every feature",
+    ]
+
+
+def test_tries_are_explained_in_the_same_words_in_report_and_card(
+    tmp_path: Path, write: Callable[[ReportData], str]
+) -> None:
+    assert f"7 tries so far: {A_TRY}." in write(report_data())
+    render_model_card(render, report_data(), tmp_path / "card.md")
+    card = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert f"Tries on the dev folds so far: 7; {A_TRY}." in card
+
+
+def test_the_page_claims_no_total_of_seconds(write: Callable[[ReportData], str]) -> None:
+    words = " ".join(Page(write(report_data())).words.split())
+    run = words[words.index("The run") :]
+    assert "58 s until this report, of a budget of 1 min" in run
+    rows = re.findall(r"(baselines and folds|the fit|everything else)(\d+ s)", run)
+    assert rows == [
+        ("baselines and folds", "20 s"),
+        ("the fit", "31 s"),
+        ("everything else", "7 s"),
+    ]
+
+
+def test_a_missing_importance_has_its_reason(write: Callable[[ReportData], str]) -> None:
+    bare = evaluation(importance=(), importance_note="Not measured: no feature can be shuffled.")
+    assert "Not measured: no feature can be shuffled." in write(
+        replace(report_data(), evaluation=bare)
+    )
+
+
+@pytest.mark.parametrize("judged_on", ["vault", "out-of-fold", "test file"])
+def test_the_judged_rows_are_named_in_a_sentence(
+    tmp_path: Path, write: Callable[[ReportData], str], judged_on: str
+) -> None:
+    data = replace(report_data(), evaluation=evaluation(judged_on=judged_on))
+    words = " ".join(Page(write(data)).words.split())
+    render_model_card(render, data, tmp_path / "card.md")
+    card = (tmp_path / "card.md").read_text(encoding="utf-8")
+    what = {
+        "vault": "rows that no candidate has seen",
+        "out-of-fold": "out-of-fold rows",
+        "test file": "rows of the test file that was given.",
+    }[judged_on]
+    assert f"Measured by the referee on 1,409 {what}" in words
+    assert f"Judged on 1,409 {what}" in card
+
+
+def test_what_holds_for_all_slices_is_said_once(
+    tmp_path: Path, write: Callable[[ReportData], str]
+) -> None:
+    said = "55 groups were looked at; by chance alone about 1 would be called worse than the rest."
+    data = replace(report_data(), evaluation=evaluation(slices_note=said))
+    assert write(data).count(said) == 1
+    render_model_card(render, data, tmp_path / "card.md")
+    assert (tmp_path / "card.md").read_text(encoding="utf-8").count(said) == 1
+
+
+def test_gates_are_rules_in_words_and_not_applicable_is_no_alarm(
+    write: Callable[[ReportData], str],
+) -> None:
+    gates = tuple(
+        Gate(
+            name=f"g{i}",
+            metric=metric,
+            comparison=comparison,
+            threshold=threshold,
+            value=None,
+            required=required,
+            outcome=outcome,
+            evidence="why",
+        )
+        for i, (metric, comparison, threshold, required, outcome) in enumerate(
+            (
+                ("primary", "better_than_linear", None, False, "not applicable"),
+                ("primary", "better_than_linear", None, True, "not applicable"),
+                ("calibration_error", "at_most", 0.1, False, "fail"),
+                ("f1", "at_least", 0.6, False, "pass"),
+            )
+        )
+    )
+    html = write(replace(report_data(), evaluation=evaluation(gates=gates)))
+    table = html[html.index('id="gates"') : html.index('id="ledger"')]
+    assert re.findall(r'badge (\w+)">([^<]+)<', table) == [
+        ("calm", "not applicable"),
+        ("bad", "not applicable"),
+        ("warn", "fail"),
+        ("good", "pass"),
+    ]
+    for rule in (
+        "ROC AUC better than linear",
+        "expected calibration error at most 0.1",
+        "F1 at least 0.6",
+    ):
+        assert rule in table
+    assert "1 required gate not met" in html
+
+
+def test_a_note_that_the_verdict_holds_is_not_repeated(write: Callable[[ReportData], str]) -> None:
+    said = "Trained on a sample of 1,000 rows."
+    long = evaluation(verdict=f"AUC 0.8517 on 9 rows. {said}")
+    html = write(replace(report_data(), evaluation=long, notes=(said, "A later note.")))
+    assert html.count(said) == 1
+    assert "A later note." in html
+
+
+def test_a_linear_winner_stands_once_in_the_card(tmp_path: Path) -> None:
+    data = replace(report_data(), evaluation=evaluation(model_name="linear"), ran={})
+    render_model_card(render, data, tmp_path / "card.md")
+    card = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert card.count("| model: linear |") == 1
+    assert "\n| linear |" not in card
+    assert "Against the linear baseline: it is the linear baseline." in card
+
+
+def test_tables_of_numbers_fit_a_narrow_screen_and_prose_is_stacked_there(
+    write: Callable[[ReportData], str],
+) -> None:
+    html = write(report_data())
+    section = html[html.index('id="score"') : html.index('id="leaderboard"')]
+    assert "wide" not in section
+    narrow = html[html.index("@media (max-width: 640px)") : html.index("@media print")]
+    assert ".stack td { display: block; }" in narrow
+    for name in ("checks", "gates", "ledger"):
+        part = html[html.index(f'id="{name}"') :]
+        assert part[: part.index("</section>")].count('class="scroll stack"') == 1

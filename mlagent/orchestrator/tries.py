@@ -1,0 +1,114 @@
+"""Tries: which candidates had a look at the dev folds of one seal, and how many that makes.
+
+A try is one distinct candidate, code and settings, that has a score on these folds. So:
+
+- the linear baseline is one: the choice is made between it and the option, so its score takes part
+  in the selection; it has the same code in every run and counts once;
+- the dummy is none: nobody wrote it and nothing is chosen by it;
+- a candidate that failed is none: without a score there is nothing to be lucky with;
+- the same code with the same spec.json is the same try, however often it ran: a repeated look at
+  the same candidate selects nothing. Another budget, seed or column is another spec, and a try:
+  the clock decides how far a fit gets, and the best of several such fits is partly luck;
+- another metric on the same target and folds is a try too: the labels looked at are the same.
+
+Guarantees: board, report, model card and verdict count with `count_tries`. Does not know of runs
+whose folders were deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import NamedTuple
+
+from mlagent.contracts.evaluation import CandidateScore
+from mlagent.contracts.run import Seal
+from mlagent.contracts.task import TaskSpec
+from mlagent.documents import load_json
+from mlagent.store.files import sha256_of
+from mlagent.store.project import Project
+from mlagent.store.runs import RunFolder
+
+DUMMY, LINEAR = "dummy", "linear"
+
+
+class BoardRow(NamedTuple):
+    """One scored candidate of one run; `look` is the fingerprint of its code and spec."""
+
+    run: str
+    entry: CandidateScore
+    look: str
+    metric: str
+
+
+def scored_on(project: Project, seal_id: str, task: TaskSpec) -> tuple[BoardRow, ...]:
+    """Every board row on this seal's dev folds for the same target, in order of time."""
+    found: list[BoardRow] = []
+    for run in project.runs.all():
+        if not all((run.path / name).exists() for name in ("board.json", "seal.json", "task.json")):
+            continue
+        if run.read("seal.json", Seal).id != seal_id:
+            continue
+        about = run.read("task.json", TaskSpec)
+        if (about.target, about.positive) == (task.target, task.positive):
+            found += board_rows(run, read_board_file(run), about)
+    return tuple(found)
+
+
+def read_board_file(run: RunFolder) -> list[CandidateScore]:
+    """board.json of one run."""
+    path = run.path / "board.json"
+    rows = load_json(path.read_text(encoding="utf-8"), str(path))
+    return [CandidateScore.model_validate(row) for row in rows]
+
+
+def board_rows(run: RunFolder, entries: Iterable[CandidateScore], task: TaskSpec) -> list[BoardRow]:
+    """The rows of one run, of `execute` or `try`, with their fingerprints."""
+    metric = task.metric or ""
+    return [BoardRow(run.id, entry, look_of(run, entry.name), metric) for entry in entries]
+
+
+def look_of(run: RunFolder, name: str) -> str:
+    """Fingerprint of a candidate's code and spec; of run and name where these files are gone."""
+    if name == DUMMY:
+        return DUMMY
+    home = run.path / "artifacts" / "ml-engineer" / name
+    if not home.is_dir():
+        home = run.path / "candidate"
+    files = (home / "solution.py", home / "spec.json")
+    if not all(file.is_file() for file in files):
+        return f"{run.id}/{name}"
+    return sha256(" ".join(map(sha256_of, files)).encode()).hexdigest()
+
+
+def is_try(row: BoardRow) -> bool:
+    """Whether this row is a scored candidate that somebody wrote."""
+    return row.entry.score is not None and row.entry.name != DUMMY
+
+
+def count_tries(rows: Iterable[BoardRow]) -> int:
+    """The number of tries, as the head of this module defines them."""
+    return len({row.look for row in rows if is_try(row)})
+
+
+def latest_of_each(rows: Iterable[BoardRow]) -> list[BoardRow]:
+    """One row for each look, the latest; a scored row before a failed one of the same look."""
+    found: dict[str, BoardRow] = {}
+    for row in rows:
+        known = found.get(row.look)
+        if known is None or row.entry.score is not None or known.entry.score is None:
+            found[row.look] = row
+    return list(found.values())
+
+
+def place_of(row: BoardRow, rows: Iterable[BoardRow], *, maximize: bool) -> tuple[int | None, int]:
+    """Place among the tries with the same metric, and how many these are; None without a score."""
+    tries = [one for one in rows if is_try(one) and one.metric == row.metric]
+    others = [one for one in latest_of_each(tries) if one.look != row.look]
+    if row.entry.score is None:
+        return None, len(others)
+    sign, own = 1.0 if maximize else -1.0, row.entry.score.value
+    better = sum(
+        1 for one in others if one.entry.score and sign * one.entry.score.value > sign * own
+    )
+    return better + 1, len(others) + 1

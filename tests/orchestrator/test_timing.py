@@ -1,0 +1,72 @@
+"""Where the time of a run went, from its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlagent.contracts.policy import Overrun
+from mlagent.contracts.run import JournalEvent, Manifest
+from mlagent.orchestrator.timing import over_budget, phase_seconds
+from mlagent.store.journal import FileJournal, read_journal
+
+OVERRUN = Overrun(factor=1.1, seconds=3, strict_from_s=30)
+
+
+def journal(path: Path, *events: tuple[float, str, str]) -> list[JournalEvent]:
+    """Events at given seconds: (seconds, kind, phase)."""
+    seconds = iter([0.0, *(at for at, _, _ in events)])
+    with FileJournal(path, clock=lambda: next(seconds)) as made:
+        for _, kind, phase in events:
+            made.append(kind, phase=phase)
+    return read_journal(path)
+
+
+def finished(wall_s: float, budget_s: float = 20.0) -> Manifest:
+    return Manifest(
+        run="r",
+        kind="execute",
+        created="",
+        finished="",
+        wall_s=wall_s,
+        budget_s=budget_s,
+        mlagent="0",
+        task="",
+        data_sha256="a" * 64,
+        seal="s",
+        opening=1,
+        tier="T3",
+        model_name="linear",
+        model_sha256=None,
+        verdict="",
+        journal_head="",
+        journal_events=0,
+    )
+
+
+def test_a_late_run_says_what_took_the_time_by_phase(tmp_path: Path) -> None:
+    events = journal(
+        tmp_path / "journal.jsonl",
+        (1.0, "phase.start", "folds"),
+        (9.0, "phase.done", "folds"),
+        (9.0, "phase.start", "fit"),
+        (30.0, "phase.done", "fit"),
+    )
+    said = over_budget(finished(32.5), events, OVERRUN)
+    assert said == (
+        "12.5 s over the budget of 20 s; the time went to: the fit 21.0 s, baselines and folds "
+        "8.0 s, start and end 3.5 s."
+    )
+    assert "machine" not in said
+    assert over_budget(finished(25.0), events, OVERRUN) == ""
+
+
+def test_a_resumed_phase_counts_what_it_finished(tmp_path: Path) -> None:
+    events = journal(
+        tmp_path / "journal.jsonl",
+        (1.0, "phase.start", "folds"),  # the process was killed here
+        (4.0, "phase.start", "folds"),
+        (6.0, "phase.done", "folds"),
+        (6.0, "phase.start", "folds"),
+        (7.5, "phase.failed", "folds"),
+    )
+    assert phase_seconds(events) == {"folds": 3.5}
