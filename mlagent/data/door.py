@@ -12,12 +12,12 @@ import io
 import os
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.task import DataRef
 
+from .closing import Closing
 from .csvrows import csv_relation, engine_error, first_line, reread, transcode
 from .engine import Engine, identifier, literal
 from .records import json_lines_to_csv
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SAMPLE_PRIME = 1_000_003
 
 
-class Table:
+class Table(Closing):
     """An open table. Columns are reached by position: `c0`, `c1`, ... are the SQL names of text
     columns.
 
@@ -109,17 +109,6 @@ class Table:
     def close(self) -> None:
         """Free the connection and its temporary folder. Idempotent."""
         self.engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_table(path: Path, *, minimum_rows: int = 2) -> Table:

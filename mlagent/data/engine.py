@@ -12,8 +12,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from .closing import Closing
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MEMORY_LIMIT_MB = 512
 
 
-class Engine:
+class Engine(Closing):
     """Owns one in-memory duckdb and one temporary folder.
 
     Args:
@@ -86,17 +87,6 @@ class Engine:
         """Close the connection and remove the temporary folder. Idempotent."""
         self.connection.close()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def literal(text: str) -> str:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from mlagent.contracts.plan import ColumnChoice
 from mlagent.contracts.profile import Profile
 from mlagent.contracts.task import TaskSpec
 
 from .cells import bool_sql, date_sql, integer_sql, missing_sql, number_sql, text_sql
+from .closing import Closing
 from .door import Table
 from .engine import Engine, identifier, literal
 
@@ -129,7 +129,7 @@ def ingest(
     return TypedTable(into, tuple(names), task.target, failed)
 
 
-class TypedTable:
+class TypedTable(Closing):
     """A typed Parquet file, read by row number (position in the original file, from 0).
 
     Attributes:
@@ -217,17 +217,6 @@ class TypedTable:
     def close(self) -> None:
         """Free the connection; the Parquet file stays. Idempotent."""
         self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _row_text(self, columns: Sequence[str]) -> str:
         kinds = {

@@ -201,9 +201,8 @@ def author(
 
 def candidate_spec(bench: Bench, state: State, name: str, budget_s: float) -> CandidateSpec:
     """spec.json for one candidate: everything `fit` may know."""
-    task, plan = state.task, state.validation
+    task = state.task
     assert state.exploration is not None
-    assert plan is not None
     assert task.kind is not None
     roles = state.exploration.roles.columns
     columns = {
@@ -220,6 +219,17 @@ def candidate_spec(bench: Bench, state: State, name: str, budget_s: float) -> Ca
         for item in task.constraints
         if item.kind == "monotone" and item.column in columns
     }
+    spec = spec_of(bench, state, columns, budget_s)
+    return spec.model_copy(update={"members": members, "monotone": monotone})
+
+
+def spec_of(
+    bench: Bench, state: State, columns: dict[str, SpecColumn], budget_s: float
+) -> CandidateSpec:
+    """spec.json with what any candidate is told, whoever wrote it."""
+    task, plan = state.task, state.validation
+    assert plan is not None
+    assert task.kind is not None
     return CandidateSpec(
         task=task.kind,
         target=task.target or "",
@@ -231,8 +241,6 @@ def candidate_spec(bench: Bench, state: State, name: str, budget_s: float) -> Ca
         seed=state.request.seed,
         budget_s=round(budget_s, 2),
         threads=bench.desk.cpus,
-        members=members,
-        monotone=monotone,
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from mlagent import __version__
 from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, score_apart, width
 from mlagent.content import Content
-from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
+from mlagent.contracts.candidate import CandidateSpec, SpecColumn
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import CandidateScore, Difference, Score
 from mlagent.contracts.findings import ColumnRoles, ValidationPlan
@@ -37,7 +37,7 @@ from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
-from .engineering import OutOfFold, clusters_of, cost
+from .engineering import OutOfFold, clusters_of, cost, spec_of
 from .execute_flow import begin, check_data, make_request
 from .plan_flow import PLAN_FILE
 from .planning import read_plan
@@ -233,26 +233,12 @@ def _validation(state: State, latest: RunFolder | None) -> ValidationPlan:
 
 def _spec(bench: Bench, state: State, budget_s: float, latest: RunFolder | None) -> CandidateSpec:
     """The host's spec: what a candidate's own spec.json says does not count."""
-    task, plan = state.task, state.validation
-    assert plan is not None
-    assert task.kind is not None
     found = state.request.plan.columns.found
     columns = {
         name: SpecColumn.model_validate({"role": found[name].role, "dtype": found[name].dtype})
         for name in state.features
     }
-    return CandidateSpec(
-        task=task.kind,
-        target=task.target or "",
-        classes=task.classes,
-        metric=task.metric or "",
-        direction=task.direction or "maximize",
-        columns=columns,
-        split=SpecSplit(kind=plan.kind, group=plan.group, time=plan.time, folds=5),
-        seed=state.request.seed,
-        budget_s=round(budget_s, 2),
-        threads=bench.desk.cpus,
-    )
+    return spec_of(bench, state, columns, budget_s)
 
 
 def _book(

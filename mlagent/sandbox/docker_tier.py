@@ -31,7 +31,7 @@ from .engine import API_TIMEOUT_S, engine_errors, engine_line, refuse_weak_engin
 from .kept import keep, recall
 from .orphans import Owner, sweep
 from .staging import run_folder, stage
-from .verdicts import GRACE_S, End, Killed, judge, missing_prerequisite
+from .verdicts import GRACE_S, End, Killed, outcome_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -107,22 +107,7 @@ class DockerSandbox:
             if end.by_us is None or job.keep_on_deadline:
                 taken = self._collect(holder, job)
         drain.close()
-        log = drain.text()
-        verdict, sentence = judge(end, job.limits, log)
-        if missing := missing_prerequisite(job, verdict, log):
-            raise missing
-        if taken.overflow and verdict == "ok":
-            verdict, sentence = "output", "The code left more output than it may."
-        return Outcome(
-            verdict=verdict,
-            sentence=sentence,
-            exit_code=end.code,
-            wall_s=wall_s,
-            log=log,
-            files=taken.files,
-            refused=tuple(taken.refused),
-            child_oom=end.oom and verdict == "ok",
-        )
+        return outcome_of(job, end, wall_s, drain.text(), taken)
 
     def _volume(self, limits: Limits, labels: dict[str, str], undo: contextlib.ExitStack) -> str:
         name = f"mlagent-{uuid.uuid4().hex}"

@@ -30,7 +30,7 @@ from .environment import thread_environment
 from .openmp import library_path
 from .session import Session
 from .staging import cache_root, run_folder, stage
-from .verdicts import GRACE_S, End, Killed, judge, missing_prerequisite, refuse_class
+from .verdicts import GRACE_S, End, Killed, outcome_of, refuse_class
 
 _LAUNCH = 'ulimit -c 0; ulimit -n 1024; ulimit -f "$0"; exec "$@"'
 """POSIX sh counts files in blocks of 512 bytes. A launcher instead of preexec_fn: safe beside
@@ -84,21 +84,7 @@ class ProcessSandbox:
                     total_bytes=job.limits.output_mb << 20,
                     entries=job.limits.output_files,
                 )
-        log = drain.text()
-        verdict, sentence = judge(end, job.limits, log)
-        if missing := missing_prerequisite(job, verdict, log):
-            raise missing
-        if taken.overflow and verdict == "ok":
-            verdict, sentence = "output", "The code left more output than it may."
-        return Outcome(
-            verdict=verdict,
-            sentence=sentence,
-            exit_code=end.code,
-            wall_s=wall_s,
-            log=log,
-            files=taken.files,
-            refused=tuple(taken.refused),
-        )
+        return outcome_of(job, end, wall_s, drain.text(), taken)
 
     def _execute(self, job: Job, folder: Path, drain: Drain, stop: Callable[[], bool]) -> End:
         words = [self._python, "-u", "-B", "-P", "-s", str(folder / "in" / "runner.py")]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlagent.contracts.errors import PrerequisiteMissing
-from mlagent.contracts.ports import Job, Limits, Verdict
+from mlagent.contracts.ports import Job, Limits, Outcome, Verdict
 
+from .collect import Collection
 from .sanitize import clean_line
 
 Killed = Literal["time", "output", "memory", "stopped"]
@@ -56,6 +57,27 @@ def judge(end: End, limits: Limits, log: str) -> tuple[Verdict, str]:
     if end.code == 153:
         return "output", f"The code wrote a file of more than {limits.output_mb} MB and was killed."
     return "exit", f"The code failed (exit code {end.code}){_last_line(log)}."
+
+
+def outcome_of(job: Job, end: End, wall_s: float, log: str, taken: Collection) -> Outcome:
+    """What a tier returns for a job that has ended. Raises PrerequisiteMissing for shipped code
+    that failed for something absent here.
+    """
+    verdict, sentence = judge(end, job.limits, log)
+    if missing := missing_prerequisite(job, verdict, log):
+        raise missing
+    if taken.overflow and verdict == "ok":
+        verdict, sentence = "output", "The code left more output than it may."
+    return Outcome(
+        verdict=verdict,
+        sentence=sentence,
+        exit_code=end.code,
+        wall_s=wall_s,
+        log=log,
+        files=taken.files,
+        refused=tuple(taken.refused),
+        child_oom=end.oom and verdict == "ok",
+    )
 
 
 def missing_prerequisite(job: Job, verdict: Verdict, log: str) -> PrerequisiteMissing | None:
