@@ -24,61 +24,21 @@ from mlagent.agents.ml_engineer import (
 )
 from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
 from mlagent.contracts.errors import MlagentError
-from mlagent.contracts.evaluation import CandidateScore
 from mlagent.data.frames import write_frame
-from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.importance import REPEATS, permuted_copies
-from mlagent.referee.intervals import judge_many, time_blocks
 from mlagent.referee.leaderboard import Choice, choose
-from mlagent.referee.metrics import Truth, Undefined, compute
-from mlagent.referee.threshold import best_threshold
-from mlagent.settings import cost_matrix
+from mlagent.referee.metrics import Truth
 from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
+from .dev_scores import OutOfFold, keep_scores
 from .preparing import LEAST_FOLD_S, fold_seconds
 from .resuming import load_fitted, load_folds, save_fitted, save_folds
-from .rows import RunTable
-from .saved import write_predictions
-from .state import Bench, State
+from .state import Bench, State, table_of
 
 LINEAR_BUDGET_S = 10.0
 PROBE_STACK = 8_000
 """Rows that the first fold's model predicts for permutation importance, all copies together."""
 PROBE_COLUMNS = 30
-
-
-class OutOfFold:
-    """Predictions on held-out rows, one layer per fold, as the referee wants them.
-
-    Attributes:
-        folds: int8 array (F, n): 0 unused, 1 train, 2 held out.
-    """
-
-    def __init__(self, folds: np.ndarray, columns: int) -> None:
-        self.folds = folds
-        self._shape = folds.shape if columns == 1 else (*folds.shape, columns)
-
-    def layers(self, result: FoldResult) -> np.ndarray:
-        """(F, n) or (F, n, k); NaN where a row was not held out."""
-        array = np.full(self._shape, np.nan)
-        for index, prediction in result.predictions.items():
-            array[index, self.folds[index] == 2] = prediction
-        return array
-
-    def dummy(self, truth: Truth, metric: str, **options: Any) -> np.ndarray:
-        """The dummy of each fold, from that fold's training rows."""
-        array = np.full(self._shape, np.nan)
-        for index, row in enumerate(self.folds):
-            rows = int((row == 2).sum())
-            learnt = truth.take(np.flatnonzero(row == 1))
-            array[index, row == 2] = dummy_prediction(learnt, metric, rows, **options)
-        return array
-
-    def first_repeat(self, layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows that were held out, rising, and the first prediction of each."""
-        held = self.folds == 2
-        rows = np.flatnonzero(held.any(axis=0))
-        return rows, layers[held.argmax(axis=0)[rows], rows]
 
 
 def left(bench: Bench, state: State) -> float:
@@ -123,7 +83,7 @@ def score_candidates(bench: Bench, state: State) -> None:
                 f"On each fold {option} was fitted in {each:.1f} s, so its dev score may be below "
                 "its worth; a larger --budget would tell."
             )
-    _keep(bench, state, oof, truth)
+    keep_scores(bench, state, oof, truth)
 
 
 def _score(
@@ -267,120 +227,6 @@ def fit_linear(bench: Bench, state: State) -> Fitted:
     return known
 
 
-def _keep(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
-    """Out-of-fold predictions go to disk, scores to the board."""
-    metric = state.task.metric or ""
-    options = {"cost": cost(bench, state), "quantile": bench.settings.quantile}
-    layers = {"dummy": oof.dummy(truth, metric, **options)}
-    for name, result in state.scored.items():
-        if result.ok:
-            layers[name] = oof.layers(result)
-    thresholds: dict[str, float] = {}
-    if state.task.kind == "binary":
-        for name, array in layers.items():
-            rows, first = oof.first_repeat(array)
-            thresholds[name] = best_threshold(
-                metric, truth.take(rows), first, cost=cost(bench, state)
-            )
-    state.facts |= {"oof": oof, "layers": layers, "thresholds": thresholds}
-    option = state.request.selection["ml-engineer"]
-    order = [name for name in (option, "linear", "dummy") if name in layers]
-    judged = judge_many(
-        metric,
-        truth,
-        {name: layers[name] for name in order},
-        seed=state.request.seed,
-        clusters=clusters_of(state, state.dev),
-        folds=state.folds,
-        thresholds=thresholds or None,
-        cost=cost(bench, state),
-        quantile=bench.settings.quantile,
-    )
-    state.facts["dev_judged"] = judged
-    for name in dict.fromkeys((option, "linear", "dummy")):
-        known = state.scored.get(name)
-        values = [
-            _fold_value(metric, truth, layers[name], index, thresholds.get(name), bench, state)
-            for index in range(len(state.folds))
-            if name in layers
-        ]
-        entry = CandidateScore(
-            name=name,
-            score=judged.scores.get(name),
-            folds=tuple(value for value in values if value is not None),
-            outcome="ok" if known is None else known.outcome,
-            fit_seconds=None if known is None else round(known.fit_seconds, 2),
-        )
-        state.board.append(entry)
-        bench.journal.append(
-            "scored",
-            candidate=name,
-            outcome=entry.outcome,
-            on="dev folds",
-            value=None if entry.score is None else entry.score.value,
-            inside_fit_s=None if known is None else round(known.busy_seconds, 3),
-        )
-    _write_oof(bench, state, oof, truth, layers)
-
-
-def _write_oof(
-    bench: Bench, state: State, oof: OutOfFold, truth: Truth, layers: dict[str, np.ndarray]
-) -> None:
-    fold, row = np.nonzero(oof.folds == 2)
-    table = table_of(state)
-    clusters = clusters_of(state, state.dev)
-    write_predictions(
-        bench.run,
-        "oof",
-        table.usable[state.dev[row]],
-        truth.take(row),
-        {name: array[fold, row] for name, array in layers.items()},
-        fold=fold,
-        clusters=None if clusters is None else clusters[row],
-    )
-
-
-def _best_name(state: State) -> str:
-    option = state.request.selection["ml-engineer"]
-    return option if state.scored.get(option, FoldResult(option, outcome="absent")).ok else "linear"
-
-
-def _fold_value(
-    metric: str,
-    truth: Truth,
-    layers: np.ndarray,
-    index: int,
-    threshold: float | None,
-    bench: Bench,
-    state: State,
-) -> float | None:
-    rows = np.flatnonzero(state.folds[index] == 2)
-    try:
-        return compute(
-            metric,
-            truth.take(rows),
-            layers[index, rows],
-            threshold=threshold,
-            cost=cost(bench, state),
-            quantile=bench.settings.quantile,
-        )
-    except Undefined:
-        return None
-
-
-def clusters_of(state: State, rows: np.ndarray) -> np.ndarray | None:
-    """Rows that intervals draw together: groups, blocks of time, or None for independent rows."""
-    facts = state.facts["row_facts"]
-    if facts.groups is not None:
-        return np.asarray(facts.groups[rows])
-    return None if facts.times is None else time_blocks(facts.times[rows])
-
-
-def cost(bench: Bench, state: State) -> list[list[float]] | None:
-    """The cost matrix of mlagent.yaml, rows truth, columns decision; None without one."""
-    return cost_matrix(bench.settings, state.task.classes)
-
-
 def choose_winner(bench: Bench, state: State) -> None:
     """The winner, from dev folds only; below linear there, linear ships."""
     option = state.request.selection["ml-engineer"]
@@ -399,8 +245,3 @@ def choose_winner(bench: Bench, state: State) -> None:
     state.facts["chosen_over"] = choice.why
     bench.journal.append("chosen", candidate=choice.name, asked_for=option, why=choice.why)
     bench.desk.progress.say(choice.why or f"On the dev folds {choice.name} is chosen.")
-
-
-def table_of(state: State) -> RunTable:
-    assert state.table is not None
-    return state.table

@@ -18,9 +18,10 @@ from mlagent.contracts.errors import MlagentError
 from mlagent.referee.metrics import Undefined, compute, sign
 from mlagent.store.files import write_json
 
-from .engineering import author, cost, left, table_of
+from .dev_scores import cost
+from .engineering import author, left
 from .resuming import load_fitted, save_fitted
-from .state import Bench, State
+from .state import Bench, State, table_of
 
 LEAST_FIT_SHARE = 0.2
 """The fit on all dev rows gets this share of the budget even when everything before it was slow."""

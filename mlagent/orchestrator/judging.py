@@ -23,13 +23,13 @@ from mlagent.referee.evaluate import EvaluationInputs, evaluate
 from mlagent.referee.importance import importance_from
 from mlagent.referee.metrics import Truth
 
-from .engineering import clusters_of, cost
+from .dev_scores import clusters_of, cost
 from .finishing import VERIFY_ROWS, shipped
 from .ledger import agent_measures
 from .resuming import load_judged, save_judged
-from .rows import RunTable, Shuffled
+from .rows import Shuffled
 from .saved import write_predictions
-from .state import Bench, State
+from .state import Bench, State, table_of
 from .tries import board_rows, count_tries, scored_on
 
 SLICE_COLUMNS = 24
@@ -58,7 +58,7 @@ def judge(bench: Bench, state: State) -> None:
 
 
 def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
-    table = _table(state)
+    table = table_of(state)
     assert state.seal is not None
     metric = state.task.metric or ""
     shuffled = table.write_features(state.judged, bench.desk.scratch / "vault.parquet")
@@ -121,7 +121,7 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
 
 
 def _out_of_fold(bench: Bench, state: State) -> EvaluationInputs:
-    table = _table(state)
+    table = table_of(state)
     layers: dict[str, np.ndarray] = state.facts["layers"]
     predictions = {
         "model": layers[state.winner],
@@ -209,7 +209,7 @@ def _judged_before(bench: Bench, state: State) -> bool:
         return False
     order, predictions = known
     rows = rows_to_verify(state)
-    table = _table(state)
+    table = table_of(state)
     shuffled = table.write_features(rows, bench.desk.scratch / "vault.parquet", order)
     state.facts["verify"] = to_verify(shuffled, table.truth(rows), predictions)
     state.evaluation = bench.run.read("evaluation.json", Evaluation)
@@ -261,7 +261,7 @@ def _importance(bench: Bench, state: State) -> tuple[Importance, ...]:
     held = state.dev[np.flatnonzero(state.folds[0] == 2)]
     return importance_from(
         result.probe,
-        _table(state).truth(held),
+        table_of(state).truth(held),
         state.task.metric or "",
         index,
         seed=state.request.seed,
@@ -304,9 +304,4 @@ def _slice_columns(state: State, rows: np.ndarray) -> dict[str, np.ndarray]:
         if name in roles and roles[name].role in ("category", "number")
     ]
     chosen = list(dict.fromkeys([*first, *rest]))[:SLICE_COLUMNS]
-    return dict(_table(state).cells(rows, chosen)) if chosen else {}
-
-
-def _table(state: State) -> RunTable:
-    assert state.table is not None
-    return state.table
+    return dict(table_of(state).cells(rows, chosen)) if chosen else {}

@@ -115,3 +115,9 @@ class State:
     evaluation: Evaluation | None = None
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+
+
+def table_of(state: State) -> RunTable:
+    """The table, once it is read."""
+    assert state.table is not None
+    return state.table

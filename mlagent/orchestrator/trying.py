@@ -37,7 +37,8 @@ from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
-from .engineering import OutOfFold, clusters_of, cost, spec_of
+from .dev_scores import OutOfFold, clusters_of, cost
+from .engineering import spec_of
 from .execute_flow import begin, check_data, make_request
 from .plan_flow import PLAN_FILE
 from .planning import read_plan
