@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from mlagent import __version__
 from mlagent.agents.registry import load_contracts
@@ -174,6 +174,7 @@ def begin(
     sandbox: Sandbox,
     threads: int,
     now: datetime,
+    command: Literal["execute", "try"] = "execute",
 ) -> str:
     """Write what a run starts with: task, plan, environment, first event. Returns its start."""
     first = [event for event in read_journal(run.path / "journal.jsonl") if event.n == 0]
@@ -199,6 +200,7 @@ def begin(
     )
     journal.append(
         "run.resumed" if first else "run.start",
+        command=command,
         budget_s=request.budget_s,
         seed=request.seed,
         selection=dict(request.selection),
@@ -233,7 +235,7 @@ def unfinished(project: Project) -> RunFolder:
     runs = [
         run
         for run in project.runs.all()
-        if not run.finished and (run.path / "plan.yaml").exists() and not _refused(run)
+        if not run.finished and (run.path / "plan.yaml").exists() and _resumable(run)
     ]
     if not runs:
         raise BadInput(
@@ -243,10 +245,14 @@ def unfinished(project: Project) -> RunFolder:
     return runs[-1]
 
 
-def _refused(run: RunFolder) -> bool:
-    """The run ended because its input cannot be used: going on would end the same way."""
-    last = read_journal(run.path / "journal.jsonl")[-1:]
-    return any(e.kind == "phase.failed" and e.facts["error"] == "BadInput" for e in last)
+def _resumable(run: RunFolder) -> bool:
+    """A run of `execute` that did not end because its input cannot be used: going on with that
+    would end the same way."""
+    events = read_journal(run.path / "journal.jsonl")
+    tried = any(event.facts.get("command") == "try" for event in events[:1])
+    last = events[-1:]
+    refused = any(e.kind == "phase.failed" and e.facts["error"] == "BadInput" for e in last)
+    return not tried and not refused
 
 
 def make_request(

@@ -137,7 +137,8 @@ def try_here(
                 started=started,
                 stop=stop,
             )
-            created = begin(run, journal, plan, request, opened.sandbox, bench.desk.cpus, now)
+            cpus = bench.desk.cpus
+            created = begin(run, journal, plan, request, opened.sandbox, cpus, now, "try")
             return _try(bench, request, source, name_of(candidate), code, created)
 
 

@@ -96,11 +96,17 @@ class LightGBM:
 
     def keep(self, rounds):
         """Forget the trees after `rounds`; the rest is text, which pickles small and exactly."""
-        text = self.booster.model_to_string(num_iteration=rounds)
-        self.booster = lightgbm.Booster(model_str=text)
+        self.text = self.booster.model_to_string(num_iteration=rounds)
+        self.booster = lightgbm.Booster(model_str=self.text)
+
+    def __getstate__(self):
+        """The text without the trees made from it: writing them out takes seconds, every time."""
+        return {**self.__dict__, "booster": None}
 
     def predict(self, x, rounds):
         """(n,) values or (n, classes) shares."""
+        if self.booster is None:
+            self.booster = lightgbm.Booster(model_str=self.text)
         result = self.booster.predict(x, num_iteration=rounds, num_threads=self.threads)
         if self.task != "regression" and self.n_classes == 2:
             return np.column_stack([1.0 - result, result])

@@ -1,0 +1,38 @@
+"""Which run `execute --resume` goes on with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mlagent.contracts.errors import BadInput
+from mlagent.orchestrator.execute_flow import unfinished
+from mlagent.store.journal import FileJournal
+from mlagent.store.project import Project
+
+
+def begun(project: Project, minute: int, *events: tuple[str, dict[str, object]]) -> str:
+    run = project.runs.create(datetime(2026, 1, 1, 0, minute, tzinfo=UTC))
+    (run.path / "plan.yaml").touch()
+    with FileJournal(run.path / "journal.jsonl") as journal:
+        for kind, facts in events:
+            journal.append(kind, **facts)
+    return run.id
+
+
+def test_a_killed_try_and_a_refused_run_are_passed_over(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    wanted = begun(project, 1, ("run.start", {"command": "execute"}))
+    refused = {"phase": "table", "error": "BadInput", "message": "no target"}
+    begun(project, 2, ("run.start", {"command": "execute"}), ("phase.failed", refused))
+    begun(project, 3, ("run.start", {"command": "try"}))
+    assert unfinished(project).id == wanted
+
+
+def test_only_a_killed_try_is_nothing_to_resume(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    begun(project, 1, ("run.start", {"command": "try"}))
+    with pytest.raises(BadInput, match="no unfinished run"):
+        unfinished(project)
