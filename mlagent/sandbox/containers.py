@@ -21,6 +21,7 @@ from .verdicts import GRACE_S
 
 USER = "10001:10001"
 OWNER_LABEL = "io.mlagent.owner"
+DEADLINE_LABEL = "io.mlagent.deadline"
 HOLDER_MB = 32
 """The holder only sleeps, to keep the output volume mounted after the runner is gone."""
 _TMP = "rw,nosuid,nodev,noexec,mode=1777"

@@ -25,7 +25,7 @@ from mlagent.contracts.ports import Job, Limits, OnLine, Outcome, Tier
 
 from .attach import Attached
 from .collect import Collection, collect_tar
-from .containers import OWNER_LABEL, Flags
+from .containers import DEADLINE_LABEL, OWNER_LABEL, Flags
 from .drain import Drain
 from .engine import API_TIMEOUT_S, engine_errors, engine_line, refuse_weak_engine
 from .kept import keep, recall
@@ -90,7 +90,7 @@ class DockerSandbox:
         labels = {
             OWNER_LABEL: self._owner.id,
             "io.mlagent.job": job.name[:100],
-            "io.mlagent.deadline": str(int(time.time() + job.limits.wall_s + _HOST_GRACE_S)),
+            DEADLINE_LABEL: str(int(time.time() + job.limits.wall_s + _HOST_GRACE_S)),
         }
         with run_folder() as folder, contextlib.ExitStack() as undo:
             inputs = folder / "in"

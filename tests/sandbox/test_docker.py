@@ -302,10 +302,12 @@ def test_what_a_killed_mlagent_leaves_is_swept_and_a_living_one_is_spared(
     try:
         assert not owner_is_dead(owner)
         sweep(client)
+        sweep(client, tmp_path / "cache of another user")
         assert len(ours_in_the_engine(owner)) == 3  # volume, holder, runner: alive, so spared
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         parent.stdout.close()
+        sweep(client, tmp_path / "cache of another user")
         assert len(ours_in_the_engine(owner)) == 3
         assert len(sweep(client)) >= 3
         assert ours_in_the_engine(owner) == []
@@ -318,6 +320,16 @@ def test_an_owner_is_alive_until_it_closes() -> None:
     assert not owner_is_dead(owner.id)
     owner.close()
     assert owner_is_dead(owner.id)
+
+
+def test_an_owner_of_another_folder_cannot_be_asked(tmp_path: Path) -> None:
+    owner = Owner(tmp_path / "theirs")
+    owner.close()
+    assert not owner_is_dead(owner.id, tmp_path / "ours")
+    assert owner_is_dead(owner.id, tmp_path / "theirs")
+
+
+def test_odd_ids_are_never_dead() -> None:
     assert not owner_is_dead("../../etc")
 
 
