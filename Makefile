@@ -29,6 +29,7 @@ check: $(BIN)/mlagent  ## style, types, floors, schema drift
 	$(BIN)/python tools/schemas.py --check
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/python tools/guide.py --check
+	$(BIN)/python tools/plugin.py --check
 
 fix: $(BIN)/mlagent    ## mend what a machine can mend
 	$(BIN)/ruff check --fix .
@@ -36,6 +37,7 @@ fix: $(BIN)/mlagent    ## mend what a machine can mend
 	$(BIN)/python tools/schemas.py
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/guide.py
+	$(BIN)/python tools/plugin.py
 
 docs: $(BIN)/mlagent   ## bring generated parts of the docs up to date
 	$(BIN)/python tools/docs.py

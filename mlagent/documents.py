@@ -147,8 +147,8 @@ def validate_record(model: type[R], value: Any, source: str, *, lines: Lines | N
 
 def dump_yaml(record: BaseModel) -> str:
     """The record as YAML to read and edit: block style, fields in the record's order, short lists
-    and maps on one line, no anchors. Left out: None, and below the second level whatever equals its
-    default, so that what stands there is what matters."""
+    and maps on one line, no anchors. Left out: None where the field may be left out, and below the
+    second level whatever equals its default, so that what stands there is what matters."""
     node = _node(_spare(record, record.model_dump(mode="json", by_alias=True), 0), 0)
     text = yaml.serialize(node, Dumper=_Dumper, width=WIDTH, allow_unicode=True)
     return str(text)
@@ -282,7 +282,8 @@ def _spare(value: Any, plain_value: Any, depth: int) -> Any:
             key, inner = field.alias or name, getattr(value, name)
             default = field.get_default(call_default_factory=True, validated_data={})
             known = depth > KEPT_LEVELS and not field.is_required() and inner == default
-            if inner is not None and not known and key in plain_value:
+            spoken = inner is not None or field.is_required()
+            if spoken and not known and key in plain_value:
                 kept[key] = _spare(inner, plain_value[key], depth + 1)
         return kept
     if isinstance(value, Mapping):

@@ -21,8 +21,19 @@ sys.path.insert(0, str(ROOT))
 from mlagent.contracts.base import Record  # noqa: E402
 from mlagent.contracts.plan import AgentPlanDocument  # noqa: E402
 
-MODULES = ("candidate", "contract", "evaluation", "findings", "plan", "policy", "profile", "run")
-MODULES += ("task",)
+MODULES = (
+    "agent_files",
+    "candidate",
+    "claude_code",
+    "contract",
+    "evaluation",
+    "findings",
+    "plan",
+    "policy",
+    "profile",
+    "run",
+)
+MODULES += ("drift", "pr_report", "task")
 
 
 def records() -> dict[str, type[Record]]:

@@ -20,7 +20,17 @@ import typer
 from mlagent import __version__
 from mlagent.contracts.errors import Interrupted, MlagentError
 
-from . import inspect_commands, plan_commands, run_commands, system_commands
+from . import (
+    agent_export_commands,
+    agent_file_commands,
+    bot_commands,
+    github_commands,
+    inspect_commands,
+    mcp_commands,
+    plan_commands,
+    run_commands,
+    system_commands,
+)
 from .output import nobody_reads
 
 app = typer.Typer(
@@ -64,6 +74,11 @@ plan_commands.register(app)
 run_commands.register(app)
 inspect_commands.register(app)
 system_commands.register(app)
+agent_export_commands.register(system_commands.agents_app)
+agent_file_commands.register(system_commands.agents_app)
+mcp_commands.register(app)
+github_commands.register(app)
+bot_commands.register(app)
 
 
 def _document(kind: str, message: str, remedy: str) -> None:

@@ -54,6 +54,9 @@ def judge(bench: Bench, state: State) -> None:
         low=state.evaluation.model.low,
         high=state.evaluation.model.high,
         opening=state.evaluation.seal.opening,
+        predict_seconds=inputs.predict_seconds,
+        model_mb=inputs.model_mb,
+        measures=dict(inputs.measures),
     )
 
 

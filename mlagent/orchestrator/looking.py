@@ -20,7 +20,7 @@ from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
 from .planning import load_policies
-from .saved import read_predictions
+from .saved import Saved, read_predictions
 from .timing import over_budget
 from .tries import LINEAR, BoardRow, count_tries, latest_of_each, scored_on
 
@@ -171,17 +171,20 @@ class Comparison:
         }
 
 
-def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
-    """Paired comparison of two runs.
+class Paired(NamedTuple):
+    """Two runs that were judged on the same rows, by the same metric."""
+
+    task: TaskSpec
+    seal: Seal
+    saved: tuple[Saved, Saved]
+
+
+def paired(first: RunFolder, second: RunFolder) -> Paired:
+    """The judged predictions of two runs, row by row.
 
     Raises:
         BadInput: different seals, metrics or classes, or a run without judged predictions.
     """
-    from mlagent.referee.intervals import judge_many
-
-    settings = read_settings(folder)
-    project = Project(folder)
-    first, second = project.runs.find(a), project.runs.find(b)
     seals = [run.read("seal.json", Seal) for run in (first, second)]
     if seals[0].id != seals[1].id or seals[0].vault_rows != seals[1].vault_rows:
         raise BadInput(
@@ -195,10 +198,34 @@ def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
             f"{first.id} is scored by {tasks[0].metric}, {second.id} by {tasks[1].metric}.",
             remedy="Compare runs with the same metric and classes.",
         )
-    saved = [read_predictions(run, tasks[0]) for run in (first, second)]
+    saved = read_predictions(first, tasks[0]), read_predictions(second, tasks[0])
     if not np.array_equal(saved[0].rows, saved[1].rows):  # of the file
         raise BadInput(f"{first.id} and {second.id} were not judged on the same rows.")
-    metric = tasks[0].metric or ""
+    if not np.array_equal(saved[0].truth.y, saved[1].truth.y):
+        raise BadInput(f"{first.id} and {second.id} disagree on the truth of the judged rows.")
+    if not np.array_equal(_folds(saved[0]), _folds(saved[1])):
+        raise BadInput(f"{first.id} and {second.id} were scored on different folds.")
+    return Paired(tasks[0], seals[0], saved)
+
+
+def _folds(saved: Saved) -> np.ndarray:
+    return np.zeros(0, dtype=np.int8) if saved.folds is None else saved.folds
+
+
+def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
+    """Paired comparison of two runs.
+
+    Raises:
+        BadInput: different seals, metrics or classes, or a run without judged predictions.
+    """
+    from mlagent.referee.intervals import judge_many
+
+    settings = read_settings(folder)
+    project = Project(folder)
+    first, second = project.runs.find(a), project.runs.find(b)
+    pair = paired(first, second)
+    saved, task = pair.saved, pair.task
+    metric = task.metric or ""
     evaluations = [run.read("evaluation.json", Evaluation) for run in (first, second)]
     judged = judge_many(
         metric,
@@ -212,14 +239,14 @@ def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
             if one.threshold is not None
         },
         folds=saved[0].folds,
-        cost=cost_matrix(settings, tasks[0].classes),
+        cost=cost_matrix(settings, task.classes),
         quantile=settings.quantile,
     )
     return Comparison(
         first=first.id,
         second=second.id,
         metric=metric,
-        seal=seals[0].id,
+        seal=pair.seal.id,
         rows=len(saved[0].rows),
         scores={name: judged.scores[name] for name in ("first", "second")},
         difference=judged.differences["second"],

@@ -15,6 +15,7 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
 from mlagent.contracts.plan import ColumnChoice
 from mlagent.data.door import open_table
+from mlagent.data.drift import spread_of
 from mlagent.data.frames import concatenate
 from mlagent.data.holdout import check_holdout
 from mlagent.data.wire import TypedTable, ingest
@@ -47,6 +48,7 @@ def prepare_table(bench: Bench, state: State) -> None:
     path = bench.project.folder / plan.data.path
     with open_table(path) as table:
         typed = ingest(table, columns, task, bench.desk.scratch / "table.parquet")
+    bench.run.write("distributions.json", spread_of(typed, columns, plan.data.sha256))
     if state.request.test is not None:
         typed = _with_test_rows(bench, state, typed, columns)
     state.features = tuple(

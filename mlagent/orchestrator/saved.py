@@ -74,15 +74,18 @@ def write_predictions(
     write_frame(pd.DataFrame(columns), run.file(f"predictions/{name}.parquet"))
 
 
-def read_predictions(run: RunFolder, task: TaskSpec) -> Saved:
+def read_predictions(run: RunFolder, task: TaskSpec, of: str = "model") -> Saved:
     """The judged predictions of a run: of its vault, or out-of-fold when it had none.
+
+    Args:
+        of: 'model' (what ships), 'linear' or 'dummy'.
 
     Raises:
         BadInput: the run has none.
     """
     seal, manifest = run.read("seal.json", Seal), run.manifest()
     path = run.path / "predictions" / ("vault.parquet" if seal.vault_rows else "oof.parquet")
-    name = "model" if seal.vault_rows else str(manifest.model_name)
+    name = str(manifest.model_name) if of == "model" and not seal.vault_rows else of
     if not path.exists():
         raise BadInput(f"Run {run.id} has no judged predictions ({path.name}).")
     frame = read_frame(path)
@@ -90,6 +93,8 @@ def read_predictions(run: RunFolder, task: TaskSpec) -> Saved:
     names = [name]
     if task.kind == "multiclass":
         names = [f"{name}:{label}" for label in task.classes]
+    if absent := [column for column in names if column not in frame]:
+        raise BadInput(f"Run {run.id}: {path.name} has no column {absent[0]!r}.")
     values = frame[names].to_numpy(dtype=np.float64)
     if task.kind != "multiclass":
         values = values[:, 0]

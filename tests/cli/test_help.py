@@ -21,9 +21,12 @@ COMMANDS = (
     "doctor",
     "sandbox build",
     "agents list",
+    "agents export",
     "contracts list",
     "contracts explain",
     "contracts validate",
+    "bot",
+    "mcp",
 )
 
 

@@ -1,0 +1,87 @@
+"""What the subagents may do inside Claude Code: files of a project, tools, `mlagent` commands.
+
+Guarantees: a tool that no hook can judge, a path outside the project and an unknown command cannot
+be written down. The contract itself speaks of sandbox paths; these records speak of the project.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Record, Role, Sha256
+
+ClaudeTool = Literal["Read", "Grep", "Glob", "Write", "Edit", "Bash"]
+"""The tools of Claude Code that the PreToolUse hook can judge; no other one is granted."""
+ClaudeColor = Literal["red", "blue", "green", "yellow", "purple", "orange", "pink", "cyan"]
+ProjectGlob = Annotated[
+    str,
+    Field(
+        pattern=r"^\.?[A-Za-z0-9_*][A-Za-z0-9_.*-]*(/\.?[A-Za-z0-9_*][A-Za-z0-9_.*-]*)*$",
+        description="relative to the project; `*` inside one segment, `**` across segments",
+    ),
+]
+Flag = Annotated[str, Field(pattern=r"^--[a-z][a-z-]*$")]
+CommandName = Annotated[str, Field(pattern=r"^[a-z]+( [a-z]+)?$")]
+
+
+class CommandRule(Record):
+    """How a subagent may call one subcommand of `mlagent`."""
+
+    words: int = Field(ge=0, le=4, description="most words besides flags")
+    text: bool = Field(description="whether the first of them is a sentence, not a path")
+    values: tuple[Flag, ...] = Field(description="flags that take a value")
+    switches: tuple[Flag, ...]
+
+
+class ClaudeCodeCommands(Record):
+    """templates/claude_code/commands.yaml."""
+
+    schema_: Literal["mlagent/claude-code-commands/v1"] = Field(alias="schema")
+    commands: dict[CommandName, CommandRule]
+
+
+class ClaudeCodeAgent(Record):
+    """agents/<role>/claude_code.yaml."""
+
+    schema_: Literal["mlagent/claude-code-agent/v1"] = Field(alias="schema")
+    agent: Role
+    color: ClaudeColor
+    tools: tuple[ClaudeTool, ...] = Field(min_length=1)
+    reads: tuple[ProjectGlob, ...]
+    writes: tuple[ProjectGlob, ...]
+    commands: tuple[CommandName, ...]
+
+    @model_validator(mode="after")
+    def _writers_write(self) -> ClaudeCodeAgent:
+        if bool(self.writes) != bool({"Write", "Edit"} & set(self.tools)):
+            raise ValueError("tools and writes do not fit: one grants writing, the other does not")
+        return self
+
+
+class PolicyPlanning(Record):
+    min_options: int
+    max_options: int
+
+
+class PolicyAgent(Record):
+    """What the hook knows of one agent."""
+
+    contract_version: str
+    contract_sha256: Sha256
+    tools: tuple[ClaudeTool, ...]
+    reads: tuple[ProjectGlob, ...]
+    writes: tuple[ProjectGlob, ...]
+    commands: dict[CommandName, CommandRule]
+    planning: PolicyPlanning
+
+
+class ClaudeCodePolicy(Record):
+    """hook/policy.json: the contracts as the hook reads them, with the standard library alone."""
+
+    schema_: Literal["mlagent/claude-code-policy/v1"] = Field(alias="schema")
+    mlagent: str = Field(description="version that wrote it")
+    agents: dict[Role, PolicyAgent]
+    plan_schema: dict[str, Any] = Field(description="JSON Schema of an agent_plan document")
+    seal: Sha256 = Field(description="over everything else; a changed policy is a broken one")

@@ -1,0 +1,232 @@
+"""`mlagent/pr-report/v1`: what a pull request changes, in numbers. The comment is a view of it.
+
+The record may come from a job that ran a stranger's code, so everything has a limit, outcomes must
+agree with their numbers, and nothing in it is ready-made Markdown, a link or a command.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Direction, Finite, Record, Role, Sha256, TaskKind
+from .contract import Comparison as GateComparison
+from .drift import DataDifference, Name
+from .evaluation import Difference, Score
+from .metrics import METRICS
+from .plan import OptionName
+
+Text = Annotated[str, Field(max_length=1000)]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,80}$")]
+RailName = Literal[
+    "worst_slice",
+    "calibration_error",
+    "model_mb",
+    "predict_seconds",
+    "latency_ms",
+    "leakage_suspects",
+]
+Standing = Literal["compared", "base not evaluated", "not comparable"]
+
+
+class Side(Record):
+    """One of the two runs."""
+
+    run: RunId
+    commit: Commit | None = Field(None, description="that the run was made at")
+    dirty: bool = Field(False, description="the working tree had uncommitted changes")
+    data_sha256: Sha256
+    model_name: Name
+    tier: Name
+    judged_on: Literal["vault", "out-of-fold", "test file"]
+    seal: Name
+    opening: int = Field(ge=0)
+    tries: int = Field(ge=0)
+
+
+class MetricRow(Record):
+    """One metric of both runs; the difference is oriented, positive is better for the head."""
+
+    metric: Name
+    direction: Direction
+    primary: bool
+    base: Score | None = None
+    head: Score
+    difference: Difference | None = None
+    note: Text = ""
+
+    @model_validator(mode="after")
+    def _verdict_agrees(self) -> MetricRow:
+        if self.metric not in METRICS:
+            raise ValueError(f"{self.metric!r} is no metric")
+        gap = self.difference
+        if gap is None:
+            return self
+        said = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not distinguishable"
+        if gap.verdict != said or not gap.low <= gap.value <= gap.high:
+            raise ValueError(f"the verdict {gap.verdict!r} of {self.metric!r} does not agree")
+        return self
+
+
+class PrGate(Record):
+    """One gate, decided by numbers of this report or of the run folder.
+
+    `threshold` is None for gates that ask an interval: `value` is then the difference, and `low`
+    its lower limit (`high` its upper one).
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+    metric: Name
+    comparison: GateComparison | Literal["not_worse_than_base"]
+    threshold: Finite | None = None
+    value: Finite | None = None
+    low: Finite | None = None
+    high: Finite | None = None
+    required: bool
+    outcome: Literal["pass", "fail", "not measured"]
+    source: Name = Field(description="where the gate stands: a file at the base commit, ...")
+    evidence: Text
+
+    @model_validator(mode="after")
+    def _outcome_agrees(self) -> PrGate:
+        if self.outcome != self.decided():
+            raise ValueError(f"the outcome {self.outcome!r} of {self.name!r} does not agree")
+        return self
+
+    def decided(self) -> str:
+        """The outcome that the numbers of this gate have."""
+        if self.comparison in ("at_least", "at_most"):
+            if self.value is None or self.threshold is None:
+                return "not measured"
+            above = self.value >= self.threshold
+            met = above if self.comparison == "at_least" else self.value <= self.threshold
+        elif self.low is None or self.high is None:
+            return "not measured"
+        else:
+            met = self.high >= 0 if self.comparison == "not_worse_than_base" else self.low > 0
+        return "pass" if met else "fail"
+
+
+class Rail(Record):
+    """One number of both runs that gates may guard; None: the run folder does not hold it."""
+
+    name: RailName
+    base: Finite | None = None
+    head: Finite | None = None
+
+
+class SliceRow(Record):
+    """One group of judged rows."""
+
+    column: Name
+    value: Name
+    n: int = Field(ge=0)
+    base: Score | None = None
+    head: Score
+    note: Text = ""
+
+
+class PlanRow(Record):
+    """What one agent chose, and how long it was meant to take and took."""
+
+    agent: Role
+    option: OptionName
+    approach: Text
+    base_option: OptionName | None = None
+    estimated_s: Finite = Field(ge=0)
+    actual_s: Finite | None = Field(None, ge=0)
+
+
+class Curve(Record):
+    """What the plots are drawn from: thinned points of one run."""
+
+    roc: tuple[Finite, ...] = Field(
+        (), max_length=21, description="true positive rate at evenly spaced false positive rates"
+    )
+    calibration: tuple[tuple[Finite, Finite, int], ...] = Field(
+        (), max_length=50, description="mean predicted, observed, rows"
+    )
+    residuals: tuple[tuple[Finite, int], ...] = Field(
+        (), max_length=50, description="middle of a bin, rows"
+    )
+
+
+class Cost(Record):
+    """What the head's run took. `language_model` is the ledger's sentence about the spending."""
+
+    wall_s: Finite = Field(ge=0)
+    budget_s: Finite = Field(ge=0)
+    base_wall_s: Finite | None = Field(None, ge=0)
+    threads: int = Field(ge=0)
+    model_mb: Finite | None = Field(None, ge=0)
+    predict_seconds: Finite | None = Field(None, ge=0)
+    language_model: Text = ""
+
+
+class Reproduce(Record):
+    """The flags that repeat the head's run; the view writes the command."""
+
+    budget_s: Finite = Field(ge=0)
+    seed: int = Field(ge=0)
+    selection: dict[Role, OptionName]
+    vault: Finite | None = Field(None, ge=0, le=1)
+    refit: bool = False
+    test_file: bool = False
+
+
+class PrReport(Record):
+    """A pull request's effect on the model."""
+
+    schema_: Literal["mlagent/pr-report/v1"] = Field("mlagent/pr-report/v1", alias="schema")
+    mlagent: Name
+    task: Text
+    kind: TaskKind
+    head_commit: Commit | None = Field(description="the pull request's last commit")
+    base_commit: Commit | None = Field(None, description="the base branch's commit")
+    merge_base: Commit | None = None
+    policy_commit: Commit | None = Field(
+        None, description="whose settings, contracts and gates hold; None: the working tree's"
+    )
+    head: Side
+    base: Side | None = None
+    standing: Standing
+    reason: Text = Field("", description="why there is no comparison; empty when there is one")
+    rows: int = Field(ge=0, description="judged rows of the comparison")
+    metrics: tuple[MetricRow, ...] = Field(max_length=40)
+    gates: tuple[PrGate, ...] = Field(max_length=100)
+    rails: tuple[Rail, ...] = Field((), max_length=6)
+    slices: tuple[SliceRow, ...] = Field((), max_length=12)
+    data: DataDifference
+    head_curve: Curve = Curve()
+    base_curve: Curve | None = None
+    plan: tuple[PlanRow, ...] = Field((), max_length=3)
+    cost: Cost
+    reproduce: Reproduce
+    suspects: tuple[Name, ...] = Field((), max_length=50)
+    notes: tuple[Text, ...] = Field((), max_length=20)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> PrReport:
+        if [row.primary for row in self.metrics].count(True) != 1 or not self.metrics[0].primary:
+            raise ValueError("metrics needs exactly one primary row, the first")
+        compared = self.standing == "compared"
+        if compared != (self.metrics[0].difference is not None):
+            raise ValueError(f"standing is {self.standing!r}, but the primary row says otherwise")
+        if compared and self.base is None:
+            raise ValueError("a comparison needs a base")
+        if not compared and (not self.reason or any(row.difference for row in self.metrics)):
+            raise ValueError("without a comparison there is a reason and no difference")
+        return self
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "not distinguishable", "not compared"]:
+        """Of the head against the base, by the primary metric."""
+        gap = self.metrics[0].difference
+        return "not compared" if gap is None else gap.verdict
+
+    @property
+    def failed(self) -> tuple[PrGate, ...]:
+        """Required gates that did not pass."""
+        return tuple(gate for gate in self.gates if gate.required and gate.outcome != "pass")

@@ -1,0 +1,117 @@
+"""Which subagent files of a folder Claude Code loads, and why not.
+
+Guarantees: every Markdown file below the folder has a verdict; two files of one name are named
+both. In a plugin each file registers, so a file that would not load in a project is named with what
+it becomes there. Reads only; links are named and not followed, though Claude Code would.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from mlagent.contracts.agent_files import AgentCheck, CheckedFile
+from mlagent.contracts.errors import BadInput
+from mlagent.sandbox.sanitize import clean_line
+
+from .loading import MEASURED_ON, Loaded, load
+from .sources import Source, read_sources
+from .strict import broken_rules
+
+_PAGES = re.compile(
+    r"(readme|license|licence|changelog|contributing|code_of_conduct|security|support)\b.*\Z",
+    re.IGNORECASE,
+)
+
+
+def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
+    """The check of `folder`: a project, a plugin, or a folder of subagent files.
+
+    Raises:
+        BadInput: no folder, or nothing to check in it.
+    """
+    if not folder.is_dir():
+        raise BadInput(
+            f"{str(folder)!r} is no folder.",
+            remedy="Give a project, a plugin, or an agents folder.",
+        )
+    root, place = _root(folder)
+    sources = read_sources(root)
+    skipped = [f"{clean_line(item.name)}: {item.why}" for item in sources.skipped]
+    loaded: list[tuple[Source, Loaded]] = []
+    for source in sources.documents:
+        seen = load(source.data, source.name)
+        if is_page(source.name, seen):
+            skipped.append(f"{clean_line(source.name)}: a page, no agent")
+        elif PurePosixPath(source.name).suffix == ".md" or seen.keys:
+            loaded.append((source, seen))
+        else:
+            skipped.append(f"{clean_line(source.name)}: no frontmatter and no .md")
+    if not loaded:
+        raise BadInput(f"{str(root)!r} holds no subagent file.", remedy="They end in .md.")
+    files = tuple(_checked(source, seen, loaded, place, strict) for source, seen in loaded)
+    bad = any(not f.verdict.loads or f.rules or f.shadowed_by for f in files)
+    return AgentCheck(
+        schema_="mlagent/agent-check/v1",
+        folder=str(folder),
+        place=place,
+        measured_on=MEASURED_ON,
+        strict=strict,
+        ok=not bad,
+        files=files,
+        skipped=tuple(skipped),
+    )
+
+
+def _root(folder: Path) -> tuple[Path, Literal["agents", "plugin"]]:
+    if (folder / ".claude-plugin" / "plugin.json").is_file() and (folder / "agents").is_dir():
+        return folder / "agents", "plugin"
+    if (folder / ".claude" / "agents").is_dir():
+        return folder / ".claude" / "agents", "agents"
+    return folder, "agents"
+
+
+def is_page(name: str, loaded: Loaded) -> bool:
+    """README and its like, which stand among agents and are none."""
+    return not loaded.keys and _PAGES.match(PurePosixPath(name).name) is not None
+
+
+def _checked(
+    source: Source,
+    seen: Loaded,
+    everything: list[tuple[Source, Loaded]],
+    place: Literal["agents", "plugin"],
+    strict: bool,
+) -> CheckedFile:
+    verdict = seen.verdict
+    plugin = place == "plugin"
+    if plugin and not verdict.loads:
+        stem = PurePosixPath(source.name).stem
+        why = f"{verdict.why.rstrip('.')}; in a plugin it registers under the file name {stem!r}."
+        verdict = verdict.model_copy(update={"why": why})
+    twin = next(
+        (
+            other.name
+            for other, its in everything
+            if other.name != source.name
+            and verdict.loads
+            and its.verdict.loads
+            and its.verdict.name == verdict.name
+        ),
+        None,
+    )
+    cleaned = verdict.model_copy(
+        update={
+            "name": clean_line(verdict.name) if verdict.name else None,
+            "why": clean_line(verdict.why),
+            "notes": tuple(clean_line(note) for note in verdict.notes),
+        }
+    )
+    rules = tuple(broken_rules(source.data, seen, plugin=plugin)) if strict else ()
+    return CheckedFile(
+        file=clean_line(source.name),
+        verdict=cleaned,
+        shadowed_by=clean_line(twin) if twin else None,
+        rules=tuple(rule.model_copy(update={"what": clean_line(rule.what)}) for rule in rules),
+    )

@@ -1,0 +1,192 @@
+"""`mlagent agents export`: writes the files, and merges the hooks into settings.json.
+
+Guarantees: all files are made before the first is written; a file of somebody else's is never
+overwritten unless `force`, and then only after a copy of it was kept; settings.json is only added
+to, after a copy was kept; a second export without a change writes nothing. Each file is written by
+rename. Does not install anything and does not start Claude Code.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlagent.content import Content
+from mlagent.contracts.errors import BadInput
+from mlagent.store.files import write_atomically
+
+from .agent_text import GENERATED
+from .files import PLACES, SCOPES, Scope, export_files, hook_groups
+from .settings_merge import hooks_are_off, merged
+
+DEFAULT_PLUGIN_FOLDER = "mlagent-plugin"
+MAX_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did. Paths are below `folder`.
+
+    written: new or changed. same: stood there already. kept: copies of what was replaced.
+    """
+
+    scope: Scope
+    folder: Path
+    written: tuple[str, ...]
+    same: tuple[str, ...]
+    kept: tuple[str, ...]
+    notes: tuple[str, ...]
+    next: str
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "schema": "mlagent/agents-export/v1",
+            "scope": self.scope,
+            "folder": str(self.folder),
+            "written": list(self.written),
+            "unchanged": list(self.same),
+            "backups": list(self.kept),
+            "notes": list(self.notes),
+            "next": self.next,
+        }
+
+
+def default_folder(scope: Scope) -> Path:
+    """Where `--out` points when it is not given."""
+    if scope == "user":
+        configured = os.environ.get("CLAUDE_CONFIG_DIR")
+        return Path(configured) if configured else Path.home() / ".claude"
+    return Path() if scope == "project" else Path(DEFAULT_PLUGIN_FOLDER)
+
+
+def export_agents(content: Content, scope: str, out: Path | None, *, force: bool) -> Exported:
+    """Write subagents, hooks and, for a plugin, everything around them.
+
+    Args:
+        out: the project, the configuration folder of the user, or the folder of the marketplace.
+        force: replace files that mlagent did not write; copies of them are kept.
+
+    Raises:
+        BadInput: an unknown scope, a file in the way, or a settings.json that cannot be merged.
+    """
+    chosen = next((known for known in SCOPES if known == scope), None)
+    if chosen is None:
+        raise BadInput(f"There is no scope {scope!r}.", remedy=f"Known: {', '.join(SCOPES)}.")
+    folder = out if out is not None else default_folder(chosen)
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{str(folder)!r} is no folder.", remedy="Give --out a folder.")
+    files = export_files(content, chosen)
+    notes = _leave_attributes(folder, files)
+    foreign = _foreign(folder, chosen, files)
+    if foreign and not force:
+        shown = ", ".join(repr(str(folder / path)) for path in foreign[:MAX_LISTED])
+        more = f" and {len(foreign) - MAX_LISTED} more" if len(foreign) > MAX_LISTED else ""
+        raise BadInput(
+            f"mlagent did not write {shown}{more}, so nothing was changed.",
+            remedy="Move it away, choose another --out, or give --force: a copy is kept.",
+        )
+    replaced = list(foreign)
+    if chosen != "plugin":
+        name = f"{PLACES[chosen].root}/settings.json".removeprefix("/")
+        before = _text(folder / name)
+        files[name] = merged(before, hook_groups(chosen), str(folder / name))
+        if hooks_are_off(files[name]):
+            notes.append(f"{name} says disableAllHooks: the contracts are not enforced there.")
+        if before is not None and before != files[name]:
+            replaced.append(name)
+    kept = [_keep(folder / path) for path in replaced]
+    written, same = _write(folder, files)
+    return Exported(
+        scope=chosen,
+        folder=folder,
+        written=written,
+        same=same,
+        kept=tuple(str(path.relative_to(folder)) for path in kept),
+        notes=tuple(notes),
+        next=_next(chosen, folder),
+    )
+
+
+def _write(folder: Path, files: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    written, same = [], []
+    for path, text in files.items():
+        target = folder / path
+        data = text.encode()
+        if target.is_file() and target.read_bytes() == data:
+            same.append(path)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target.resolve(), data)
+        written.append(path)
+    return tuple(written), tuple(same)
+
+
+def _leave_attributes(folder: Path, files: dict[str, str]) -> list[str]:
+    """A .gitattributes that stands there stays; says so where it leaves line ends open."""
+    notes = []
+    for path in [path for path in files if path.endswith(".gitattributes")]:
+        there = _text(folder / path)
+        if there is not None and there != files[path]:
+            del files[path]
+            if "*.md text eol=lf" not in there:
+                notes.append(f"{path} is yours and was left; add '*.md text eol=lf' to it.")
+    return notes
+
+
+def _foreign(folder: Path, scope: Scope, files: dict[str, str]) -> list[str]:
+    """The files in the way that no export wrote.
+
+    Ours are: what is equal, a subagent with our line, a marketplace of our plugin alone, and
+    everything in the folder of our own name.
+    """
+    root = PLACES[scope].root
+    own = f"{root}/" if scope == "plugin" else f"{root}/mlagent/".removeprefix("/")
+    found = []
+    for path, text in files.items():
+        target = folder / path
+        if target.is_symlink() or (target.exists() and not target.is_file()):
+            found.append(path)
+        elif target.exists() and not path.startswith(own):
+            there = target.read_bytes().decode("utf-8", "replace")
+            if there != text and not _is_ours(path, there):
+                found.append(path)
+    return found
+
+
+def _is_ours(path: str, there: str) -> bool:
+    if path.endswith("marketplace.json"):
+        source = f'"source": "./{PLACES["plugin"].root}"'
+        return source in there and there.count('"source"') == 1
+    return GENERATED in there
+
+
+def _text(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadInput(f"{str(path)!r} cannot be read: {problem}.") from None
+
+
+def _keep(path: Path) -> Path:
+    """A copy beside the file, under the first free name."""
+    number = 1
+    while True:
+        copy = path.with_name(f"{path.name}.backup-{number}")
+        try:
+            with copy.open("xb") as file:
+                file.write(path.read_bytes())
+        except FileExistsError:
+            number += 1
+            continue
+        return copy
+
+
+def _next(scope: Scope, folder: Path) -> str:
+    if scope == "plugin":
+        add = f"/plugin marketplace add {folder}"
+        return f"In Claude Code: {add}, then /plugin install mlagent@mlagent"
+    return "Start Claude Code again; `claude agents` lists the three."

@@ -1,0 +1,1 @@
+"""The door for pull requests: a report as a record, one comment that shows it."""

@@ -1,0 +1,233 @@
+"""`mlagent bot`: the parts put together, as a server or for one event of GitHub Actions.
+
+Guarantees: no start without a secret and a token; one bot per state folder; the folder is for its
+owner only. Does not: terminate TLS; put a reverse proxy before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from mlagent.content import Content
+from mlagent.contracts.errors import BadInput, MlagentError
+from mlagent.documents import load_json
+
+from .answers import Answers
+from .checkout import Mirror
+from .client import API, GitHub, token_from
+from .events import FULL_NAME, Ignored, read_event
+from .hub import own_id
+from .jobs import Jobs, Site
+from .queue import Queue
+from .runner import Runner, Stopped, end_leftovers
+from .work import SCRATCH, Work
+from .workers import Workers, run_one
+
+SERVER = "https://github.com"
+LARGEST_EVENT = 25_000_000
+GONE_S = 20
+"""Seconds that open requests get when the server goes down."""
+
+
+@dataclass(frozen=True)
+class BotFlags:
+    """`mlagent bot` with its flags.
+
+    Attributes:
+        state: folder for queue, repositories, runs; made.
+        repositories: `owner/name` of those that are served.
+        max_budget_s: of one `execute`.
+    """
+
+    state: Path
+    repositories: tuple[str, ...]
+    max_budget_s: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The bot without its door."""
+
+    queue: Queue
+    jobs: Jobs
+    workers: Workers
+    own_id: int | None
+
+
+Connect = Callable[[str, str], GitHub]
+
+
+@contextmanager
+def assembled(
+    flags: BotFlags,
+    environment: Mapping[str, str],
+    stop: threading.Event,
+    connect: Connect = GitHub,
+) -> Iterator[Parts]:
+    """The bot's parts over its state folder.
+
+    Args:
+        connect: token, address -> client.
+
+    Raises:
+        BadInput: another bot works there, or a repository's name or an address is none.
+        PrerequisiteMissing: no token.
+        Refused: the token is not valid.
+    """
+    for name in flags.repositories:
+        if not FULL_NAME.fullmatch(name):
+            raise BadInput(f"--repo {name!r} is not OWNER/NAME.")
+    token = token_from(environment)
+    address = environment.get("GITHUB_API_URL") or API
+    server = (environment.get("GITHUB_SERVER_URL") or SERVER).rstrip("/")
+    if urlsplit(server).scheme not in ("https", "file"):
+        raise BadInput(f"GITHUB_SERVER_URL {server!r} is not https.")
+    flags.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    flags.state.chmod(0o700)
+    (flags.state / ".gitignore").write_text("*\n")
+    with _alone(flags.state):
+        end_leftovers(flags.state)
+        shutil.rmtree(flags.state / SCRATCH, ignore_errors=True)
+        with connect(token, address) as api:
+            me = own_id(api)
+        queue = Queue(flags.state / "queue.sqlite3")
+        site = Site(lambda: connect(token, address), flags.max_budget_s)
+        work = Work(
+            flags.state,
+            lambda folder, name: Mirror(folder, f"{server}/{name}", token),
+            Runner(flags.state, stop),
+            flags.max_budget_s,
+        )
+        jobs = Jobs(site, queue, work, Answers(Content(), flags.max_budget_s))
+        yield Parts(queue, jobs, Workers(queue, jobs, stop), me)
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    lock = FileLock(state / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BadInput(
+            f"Another bot works in {str(state)!r}.", remedy="Stop it, or name another --state."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def serve(
+    flags: BotFlags, secret: bytes, host: str, port: int, environment: Mapping[str, str]
+) -> None:
+    """Serve until SIGINT or SIGTERM. Raises MlagentError when it cannot start.
+
+    Args:
+        secret: from `signature.read_secret`.
+    """
+    import uvicorn
+
+    from .webhook import Door, make_app
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = threading.Event()
+    with assembled(flags, environment, stop) as parts:
+        door = Door(secret, flags.repositories, parts.own_id, parts.queue, parts.workers.wake)
+        config = uvicorn.Config(
+            make_app(door),
+            host=host,
+            port=port,
+            workers=1,
+            server_header=False,
+            limit_concurrency=100,
+            timeout_graceful_shutdown=GONE_S,
+        )
+        parts.workers.start()
+        try:
+            with _signals(stop):
+                uvicorn.Server(config).run()
+        except SystemExit:  # uvicorn's way to say that it could not start
+            raise MlagentError(
+                f"{host}:{port} cannot be listened on.", remedy="Name another --host or --port."
+            ) from None
+        finally:
+            parts.workers.end()
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """uvicorn raises the signal again that ended it; that must not skip the clean-up."""
+
+    def on_signal(number: int, frame: object) -> None:
+        stop.set()
+
+    earlier = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def handle_event(
+    flags: BotFlags, file: Path, environment: Mapping[str, str], connect: Connect = GitHub
+) -> str:
+    """One `issue_comment` event of GitHub Actions, from check to answer. What came of it.
+
+    Raises:
+        BadInput: the file is no such event.
+        MlagentError: the command failed, or was refused.
+    """
+    payload = _event_file(file)
+    stop = threading.Event()
+    with assembled(flags, environment, stop, connect) as parts:
+        found = read_event(
+            environment.get("GITHUB_EVENT_NAME", ""),
+            payload,
+            repositories=flags.repositories,
+            own_id=parts.own_id,
+        )
+        if isinstance(found, Ignored):
+            return f"Nothing to do. {found.reason}"
+        if not parts.queue.accept(f"comment-{found.comment}", found):
+            return "Nothing to do. This comment came before."
+        try:
+            while run_one(parts.queue, "received", parts.jobs.check):
+                pass
+            while run_one(parts.queue, "ready", parts.jobs.work):
+                pass
+        except Stopped:
+            stop.set()
+        (job,) = [job for job in parts.queue.jobs() if job.comment == found.comment]
+    if job.state != "done":
+        raise MlagentError(
+            f"The command was {job.state if job.state in ('failed', 'refused') else 'not done'}: "
+            f"{job.reason}"
+        )
+    return "Done; the answer is on the pull request."
+
+
+def _event_file(file: Path) -> Any:
+    """The payload that Actions wrote. Raises BadInput."""
+    if not file.is_file() or file.stat().st_size > LARGEST_EVENT:
+        raise BadInput(
+            f"--event {str(file)!r} is no event file.", remedy="Give $GITHUB_EVENT_PATH."
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"--event {str(file)!r} is not UTF-8.") from None
+    return load_json(text, "The event file")

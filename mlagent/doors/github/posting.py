@@ -1,0 +1,230 @@
+"""From a report to a comment on the right pull request, or to the job's summary.
+
+Guarantees: in a `workflow_run` job the pull request is the one that GitHub names for the event's
+commit, and a report of another commit, or one that lacks a gate of the base commit, is refused;
+when GitHub does not let us comment, the report stands in the job summary. Computes no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from mlagent.content import Content
+from mlagent.contracts.errors import BadInput, MlagentError
+from mlagent.contracts.pr_report import PrReport
+
+from .base_ref import Policy, policy_at
+from .client import API, GitHub, Refused, token_from
+from .comment import KEY, Comment, Links, compose
+from .gating import NOT_WORSE
+from .reporting import content_override, open_repository
+from .sticky import Posted, Target, author_of, keep_one
+from .workflow_event import Event, repository_name
+
+SHORT = 30_000
+"""Characters of the second try, should GitHub find the first one too long."""
+
+
+@dataclass(frozen=True)
+class PostFlags:
+    """`mlagent pr-comment`, where it posts.
+
+    Attributes:
+        repo, number: given; else of the event.
+        key: which of several reports of a repository.
+        author: whose comments are ours; None: as the token says.
+        from_file: the report was written by another job.
+        require: no comment is an error.
+    """
+
+    repo: str | None = None
+    number: int | None = None
+    key: str = "default"
+    author: str | None = None
+    from_file: bool = False
+    require: bool = False
+
+
+def links_of(environment: Mapping[str, str], event: Event | None, checked: bool) -> Links:
+    """Addresses of this job. The run is the one that computed the report."""
+    run = None
+    server = environment.get("GITHUB_SERVER_URL", "")
+    parts = urlsplit(server)
+    if event is not None and event.run_id is not None and parts.scheme == "https":
+        repo = repository_name(None, environment)
+        run = f"https://{quote(parts.netloc, safe=':')}/{repo}/actions/runs/{event.run_id}"
+    privileged = event is not None and event.privileged
+    return Links(run=run, privileged=privileged, gates_checked=checked)
+
+
+def check_key(key: str) -> None:
+    """Raises BadInput for a name that cannot stand in the marker."""
+    if not KEY.fullmatch(key):
+        raise BadInput(
+            f"--name {key!r} is no name for a report.",
+            remedy="Lower case letters, digits and hyphens, at most 40.",
+        )
+
+
+def post(
+    report: PrReport,
+    content: Content,
+    flags: PostFlags,
+    event: Event | None,
+    environment: Mapping[str, str],
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    connect: Callable[[str, str], GitHub] = GitHub,
+) -> Posted:
+    """Post the report.
+
+    Args:
+        folder: with the clone of the base, for a report of another job.
+        say: told the comment's text when there is neither comment nor summary.
+        connect: token, address -> client.
+
+    Raises:
+        BadInput: the pull request is not known, or the report does not belong to it.
+        PrerequisiteMissing: no token.
+        MlagentError: `flags.require`, and there is no comment.
+    """
+    if report.head_commit is None:
+        raise BadInput(
+            "The report names no head commit, so its comment could not be told from an older one.",
+            remedy="Run `mlagent execute` inside the repository, at a commit.",
+        )
+    repo = repository_name(flags.repo, environment)
+    token, api = token_from(environment), environment.get("GITHUB_API_URL") or API
+    actions = environment.get("GITHUB_ACTIONS") == "true"
+    links = links_of(environment, event, False)
+    with connect(token, api) as github:
+        try:
+            number, base_sha = _pull(github, repo, flags, event, report)
+            if flags.from_file:
+                checked = check_gates(report, folder, base_sha)
+                links = links_of(environment, event, checked)
+            author = flags.author or author_of(github, actions=actions)
+            target = Target(repo, number, flags.key, author)
+            return _kept(github, target, report, content, links)
+        except Refused as problem:
+            why = str(problem)
+    if flags.require:
+        raise MlagentError(why, remedy="Without --require-comment it goes to the job summary.")
+    comment = compose(report, content, flags.key, links)
+    if not to_summary(comment, environment):
+        say(comment.text)
+    return Posted("summary", None, why)
+
+
+def _kept(
+    github: GitHub, target: Target, report: PrReport, content: Content, links: Links
+) -> Posted:
+    try:
+        return keep_one(github, target, compose(report, content, target.key, links))
+    except Refused as problem:
+        if problem.status != 422 or "too long" not in problem.said:
+            raise
+    return keep_one(github, target, compose(report, content, target.key, links, SHORT))
+
+
+def _pull(
+    github: GitHub, repo: str, flags: PostFlags, event: Event | None, report: PrReport
+) -> tuple[int, str | None]:
+    """Number of the pull request, and its base commit where GitHub was asked."""
+    if event is not None and event.head_sha != report.head_commit:
+        raise BadInput(
+            f"The report is of commit {str(report.head_commit)[:7]}, the event of "
+            f"{event.head_sha[:7]}: it does not belong here.",
+            remedy="Make the report in a workflow of this pull request's head.",
+        )
+    if event is not None and event.privileged:
+        pull = pull_of(github, repo, event)
+        return int(pull["number"]), str(pull["base"]["sha"])
+    if event is not None and event.number is not None:
+        return event.number, event.base_sha
+    if flags.number is None:
+        raise BadInput("Which pull request is not known.", remedy="Give --pr NUMBER.")
+    return flags.number, None
+
+
+def pull_of(github: GitHub, repo: str, event: Event) -> dict[str, Any]:
+    """The one open pull request whose head is the event's commit.
+
+    GitHub lists the commits of this repository's branches; a fork's branch is looked up by name.
+
+    Raises:
+        Refused: there is none, or more than one.
+    """
+    path = f"/repos/{repo}/commits/{event.head_sha}/pulls"
+    found = list(github.every(path))
+    if not found and event.head_owner and event.head_branch:
+        head = quote(f"{event.head_owner}:{event.head_branch}", safe="")
+        found = list(github.every(f"/repos/{repo}/pulls?state=open&head={head}"))
+    fit: list[dict[str, Any]] = [
+        pull
+        for pull in found
+        if pull["state"] == "open"
+        and pull["head"]["sha"] == event.head_sha
+        and str(pull["base"]["repo"]["full_name"]).lower() == repo.lower()
+    ]
+    if len(fit) != 1:
+        said = f"{len(fit)} open pull requests have the head {event.head_sha[:7]}"
+        raise Refused(404, f"GET {path}", said)
+    return fit[0]
+
+
+def check_gates(report: PrReport, folder: Path, base_sha: str | None) -> bool:
+    """Hold a foreign report's gates against those of the base commit in this clone.
+
+    Returns:
+        False when this folder has no clone with that commit: nothing was checked.
+
+    Raises:
+        BadInput: a gate of the base commit is absent from the report, or is another one there.
+    """
+    repository = open_repository(folder, needed=False)
+    if repository is None:
+        return False
+    try:
+        commit = repository.commit(base_sha) if base_sha is not None else None
+        if commit is None:
+            return False
+        policy = policy_at(repository, commit, content_override())
+    finally:
+        repository.close()
+    refuse_loosened(report, policy)
+    return True
+
+
+def refuse_loosened(report: PrReport, policy: Policy) -> None:
+    """Raises BadInput when the report's gates are weaker than the policy's."""
+
+    def terms(gate: Any) -> tuple[Any, ...]:
+        return gate.name, gate.metric, gate.comparison, gate.threshold, gate.required
+
+    there = {terms(gate) for gate in report.gates}
+    gone = [one.gate.name for one in policy.gates if terms(one.gate) not in there]
+    own = [gate for gate in report.gates if gate.name == NOT_WORSE]
+    if len(own) != 1 or own[0].required != (report.base is not None):
+        gone.append(NOT_WORSE)
+    if gone:
+        raise BadInput(
+            f"The report's gate {gone[0]!r} is not the one of the base commit "
+            f"{str(policy.commit)[:7]}.",
+            remedy="Run the pull request's workflow again; gates come from its base commit.",
+        )
+
+
+def to_summary(comment: Comment, environment: Mapping[str, str]) -> bool:
+    """Add the comment to the job's summary; False when there is none."""
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return False
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(comment.text.partition("\n")[2] + "\n")
+    return True

@@ -1,0 +1,182 @@
+"""The report of a pull request, built from two run folders and the base commit.
+
+Guarantees: numbers are measured or read from records, never from words of a candidate; what is
+missing has its sentence. Starts nothing, writes nothing, knows nothing of GitHub but the event.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mlagent import __version__
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.pr_report import PrReport
+from mlagent.data.drift import clip
+from mlagent.documents import load_json
+from mlagent.store.project import Project
+
+from .base_ref import Repository, policy_at, policy_here
+from .base_run import Base, find_base
+from .comparing import compare, worst_slices
+from .data_change import data_difference
+from .gating import decide_gates, rails_of
+from .run_facts import (
+    LONGEST,
+    RunFacts,
+    cost_of,
+    curve_of,
+    plan_rows,
+    read_run,
+    reproduce_of,
+    side_of,
+)
+from .workflow_event import Event
+
+MOST_BYTES = 1_000_000
+
+
+def build_report(folder: Path, run: str | None, base: str | None, event: Event | None) -> PrReport:
+    """The report of a run against its base.
+
+    Args:
+        folder: of the project.
+        run: the head's run; None: the latest.
+        base: a run or a git name; None: the event's base.
+        event: of GitHub Actions; None outside.
+
+    Raises:
+        BadInput: a run, a ref or a file of the base cannot be used.
+        PrerequisiteMissing: git, or the base commit, is absent.
+    """
+    head = read_run(Project(folder).runs.find(run))
+    repository = open_repository(folder, needed=event is not None)
+    try:
+        found = find_base(
+            folder,
+            head,
+            repository,
+            said=base,
+            event_base=None if event is None else event.base_sha,
+        )
+        return _report(folder, head, found, repository, event)
+    finally:
+        if repository is not None:
+            repository.close()
+
+
+def open_repository(folder: Path, *, needed: bool) -> Repository | None:
+    """The repository around the folder; None outside of one, unless it is needed."""
+    try:
+        return Repository(folder)
+    except BadInput:
+        if needed:
+            raise
+        return None
+
+
+def _report(
+    folder: Path, head: RunFacts, base: Base, repository: Repository | None, event: Event | None
+) -> PrReport:
+    if repository is not None and base.commit is not None:
+        policy = policy_at(repository, base.commit, content_override())
+    else:
+        policy = policy_here(folder, head.task)
+    compared = compare(head, base.facts, base.why, policy.settings)
+    assert head.task.kind is not None
+    other = base.facts
+    return PrReport(
+        mlagent=__version__,
+        task=clip(head.task.description, LONGEST),
+        kind=head.task.kind,
+        head_commit=head.environment.git_commit if event is None else event.head_sha,
+        base_commit=base.commit,
+        merge_base=base.merge_base,
+        policy_commit=policy.commit,
+        head=side_of(head),
+        base=None if other is None else side_of(other),
+        standing=compared.standing,
+        reason=compared.reason,
+        rows=compared.rows,
+        metrics=compared.metrics,
+        gates=decide_gates(policy, head, other, compared),
+        rails=rails_of(head, other),
+        slices=worst_slices(head, other, compared.standing),
+        data=data_difference(folder, head, other, repository, base.commit),
+        head_curve=curve_of(head.evaluation),
+        base_curve=None if other is None else curve_of(other.evaluation),
+        plan=plan_rows(head, other),
+        cost=cost_of(head, other),
+        reproduce=reproduce_of(head),
+        suspects=tuple(clip(name) for name in head.evaluation.suspects[:50]),
+        notes=_notes(head, base, policy.commit, event),
+    )
+
+
+def content_override() -> Path | None:
+    """The `--content` folder of this command, or None."""
+    said = os.environ.get("MLAGENT_CONTENT")
+    return Path(said) if said else None
+
+
+def _notes(head: RunFacts, base: Base, policy: str | None, event: Event | None) -> tuple[str, ...]:
+    """What a reader must know of the runs."""
+    own, said = head.environment.git_commit, []
+    if policy is None:
+        said.append("Settings and gates are the working folder's own: no base commit is known.")
+    if head.environment.git_dirty:
+        said.append("The head's run was made with uncommitted changes.")
+    if event is not None and own is not None and own not in (event.head_sha, event.merge_sha):
+        said.append(f"The run was made at {own[:7]}, not at the head {event.head_sha[:7]}.")
+    if base.facts is not None:
+        other = base.facts
+        if other.environment.git_dirty:
+            said.append("The base's run was made with uncommitted changes.")
+        if other.manifest.tier != head.manifest.tier:
+            said.append(
+                f"The base ran at tier {other.manifest.tier}, the head at {head.manifest.tier}."
+            )
+        if other.manifest.budget_s != head.manifest.budget_s:
+            said.append(
+                f"The budgets differ: {other.manifest.budget_s:g} s for the base, "
+                f"{head.manifest.budget_s:g} s for the head."
+            )
+    if head.evaluation.judged_on == "out-of-fold":
+        said.append("There is no vault: scores are out-of-fold, of the recipe.")
+    elif head.evaluation.seal.opening > 1:
+        said.append(
+            f"The head is opening {head.evaluation.seal.opening} of its vault: each look wears it."
+        )
+    return tuple(said)
+
+
+def read_report(file: Path) -> PrReport:
+    """A report that another job wrote: hostile until it validates.
+
+    Raises:
+        BadInput: no plain file, over 1 MB, not strict JSON, or not such a record.
+    """
+    name = repr(file.name)
+    if file.is_symlink() or not file.is_file():
+        raise BadInput(f"{name} is not a plain file.", remedy="Download the report's artifact.")
+    if file.stat().st_size > MOST_BYTES:
+        raise BadInput(
+            f"{name} has {file.stat().st_size:,} bytes; a report has at most {MOST_BYTES:,}.",
+            remedy="It was not written by `mlagent pr-comment`.",
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{name} is not UTF-8.") from None
+    load_json(text, name)  # strict: no NaN, no duplicate key, no deep nest
+    try:
+        return PrReport.model_validate_json(text, strict=True)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the record"
+        raise BadInput(
+            f"{name} is no mlagent/pr-report/v1: {where}: {first['msg']}.",
+            remedy="Both jobs need the same version of mlagent.",
+        ) from None

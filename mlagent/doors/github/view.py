@@ -1,0 +1,284 @@
+"""A report's numbers as words and cells. Every text of others stays a plain str, for `inline`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from mlagent.contracts.drift import DataDifference
+from mlagent.contracts.evaluation import Score
+from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.pr_report import PrGate, PrReport
+from mlagent.reports import numbers
+
+from . import plots
+from .markdown import Safe
+
+if TYPE_CHECKING:
+    from .comment import Links
+
+MARKS = {"better": "✅", "worse": "❌", "not distinguishable": "➖", "not compared": "⚠️"}
+OUTCOMES = {"pass": "✅ pass", "fail": "❌ fail", "not measured": "⚠️ not measured"}
+TITLES = {
+    "better": "Better than the base",
+    "worse": "Worse than the base",
+    "not distinguishable": "Not distinguishable from the base",
+    "base not evaluated": "Base not evaluated",
+    "not comparable": "Not comparable with the base",
+}
+COMPARISONS = {
+    "at_least": "at least",
+    "at_most": "at most",
+    "better_than_dummy": "interval of the difference to the dummy above 0",
+    "better_than_linear": "interval of the difference to linear above 0",
+    "not_worse_than_base": "interval of the difference to the base not below 0",
+}
+RAILS = {
+    "worst_slice": "worst slice, task's metric",
+    "calibration_error": "expected calibration error",
+    "model_mb": "model file, MB",
+    "predict_seconds": "predicting the judged rows, s",
+    "latency_ms": "one row of a batch, ms",
+    "leakage_suspects": "columns that may leak, kept",
+}
+SHOWN_COLUMNS = 10
+NOTHING = Safe("–")
+
+
+def values_of(report: PrReport, links: Links) -> dict[str, Any]:
+    """What the templates of templates/pr/ may show."""
+    verdict = report.verdict
+    failed = report.failed
+    required = [gate for gate in report.gates if gate.required]
+    return {
+        "report": report,
+        "links": links,
+        "run_url": None if links.run is None else Safe(links.run),
+        "mark": Safe("❌" if failed else MARKS[verdict]),
+        "title": Safe(TITLES[report.standing if verdict == "not compared" else verdict]),
+        "sentence": headline(report),
+        "required": len(required),
+        "failed": len(failed),
+        "commits": commits(report),
+        "gates": [gate_row(gate) for gate in report.gates],
+        "rails": rail_rows(report),
+        "metrics": metric_rows(report),
+        "compared": report.standing == "compared",
+        "slices": slice_rows(report),
+        "data": data_values(report.data),
+        "plan": plan_rows(report),
+        "cost": cost_values(report),
+        "reproduce": reproduce(report),
+        "plots": plot_values(report),
+    }
+
+
+def headline(report: PrReport) -> Safe:
+    """One sentence with the numbers of the verdict, made here from the record."""
+    row = report.metrics[0]
+    info, name = METRICS[row.metric], row.metric
+    mine = _number(row.head.value, name)
+    if row.difference is None or row.base is None:
+        low, high = (_number(value, name) for value in (row.head.low, row.head.high))
+        return Safe(f"{info.title} {mine} (95 % interval {low} to {high}), on {_judged(report)}.")
+    gap = row.difference
+    said = [_signed(value, name) for value in (gap.value, gap.low, gap.high)]
+    return Safe(
+        f"{info.title} {mine} against {_number(row.base.value, name)} of the base: difference "
+        f"**{said[0]}**, 95 % interval {said[1]} to {said[2]} (positive is better), paired on the "
+        f"same {_judged(report)}."
+    )
+
+
+def _judged(report: PrReport) -> str:
+    kind = {
+        "vault": "vault rows",
+        "test file": "rows of the test file",
+        "out-of-fold": "rows, out-of-fold",
+    }[report.head.judged_on]
+    return f"{report.rows:,} {kind}"
+
+
+def commits(report: PrReport) -> list[tuple[Safe, Safe]]:
+    """Head, base, merge base and data hash, each with what it is."""
+    found = [
+        ("head", report.head_commit),
+        ("base", report.base_commit),
+        ("merge base", report.merge_base),
+    ]
+    shown = [(Safe(name), Safe(sha[:7])) for name, sha in found if sha is not None]
+    return [*shown, (Safe("data"), Safe(report.head.data_sha256[:12]))]
+
+
+def gate_row(gate: PrGate) -> dict[str, Any]:
+    """One line of the table of gates."""
+    wanted = COMPARISONS[gate.comparison]
+    if gate.threshold is not None:
+        wanted = f"{wanted} {numbers.number(gate.threshold)}"
+    return {
+        "name": gate.name,
+        "metric": gate.metric,
+        "wanted": Safe(wanted),
+        "value": NOTHING if gate.value is None else Safe(f"{gate.value + 0.0:.4g}"),
+        "outcome": Safe(OUTCOMES[gate.outcome]),
+        "required": Safe("required" if gate.required else "advisory"),
+        "source": gate.source,
+        "evidence": gate.evidence,
+    }
+
+
+def rail_rows(report: PrReport) -> list[dict[str, Any]]:
+    """Numbers that gates may guard, of both runs."""
+    asked = {gate.metric for gate in report.gates}
+    return [
+        {
+            "title": Safe(RAILS[one.name]),
+            "base": Safe(numbers.number(one.base)),
+            "head": Safe(numbers.number(one.head)),
+            "gate": Safe("yes" if one.name in asked else "no"),
+        }
+        for one in report.rails
+    ]
+
+
+def metric_rows(report: PrReport) -> list[dict[str, Any]]:
+    """One line for each metric, the task's own first."""
+    rows = []
+    for row in report.metrics:
+        gap, name = row.difference, row.metric
+        arrow = "▲" if row.direction == "maximize" else "▼"
+        title = f"{METRICS[name].title} {arrow}"
+        change, interval, verdict = NOTHING, NOTHING, NOTHING
+        if gap is not None:
+            change = Safe(_signed(gap.value, name))
+            interval = Safe(f"{_signed(gap.low, name)} to {_signed(gap.high, name)}")
+            verdict = Safe(f"{MARKS[gap.verdict]} {gap.verdict}")
+        rows.append(
+            {
+                "title": Safe(f"**{title}**" if row.primary else title),
+                "base": _score(row.base, name),
+                "head": _score(row.head, name),
+                "change": change,
+                "interval": interval,
+                "verdict": verdict,
+            }
+        )
+    return rows
+
+
+def slice_rows(report: PrReport) -> list[dict[str, Any]]:
+    """The worst groups of rows."""
+    name = report.metrics[0].metric
+    return [
+        {
+            "column": one.column,
+            "value": one.value,
+            "n": Safe(f"{one.n:,}"),
+            "head": _score(one.head, name),
+            "base": _score(one.base, name),
+            "note": one.note,
+        }
+        for one in report.slices
+    ]
+
+
+def data_values(data: DataDifference) -> dict[str, Any]:
+    """Schema, rows and the columns that moved most."""
+    moved = [one for one in data.columns if one.psi is not None]
+    return {
+        "same": data.same_file,
+        "why": data.not_measured,
+        "rows_before": NOTHING if data.rows_before is None else Safe(f"{data.rows_before:,}"),
+        "rows_after": Safe(f"{data.rows_after:,}"),
+        "added": data.added,
+        "removed": data.removed,
+        "retyped": data.retyped,
+        "compared": Safe(str(data.compared)),
+        "moved": Safe(str(sum(one.level in ("moderate", "large") for one in moved))),
+        "columns": [
+            {
+                "column": one.column,
+                "psi": Safe(f"{one.psi:.3f}"),
+                "noise": NOTHING if one.noise is None else Safe(f"{one.noise:.3f}"),
+                "level": Safe(one.level),
+                "before": Safe(numbers.share(one.missing_before)),
+                "after": Safe(numbers.share(one.missing_after)),
+            }
+            for one in moved[:SHOWN_COLUMNS]
+        ],
+    }
+
+
+def plan_rows(report: PrReport) -> list[dict[str, Any]]:
+    """Option chosen, estimated against actual."""
+    rows = []
+    for one in report.plan:
+        option = one.option
+        changed = one.base_option is not None and one.base_option != option
+        rows.append(
+            {
+                "agent": Safe(one.agent),
+                "option": Safe(f"{option} (base: {one.base_option})" if changed else option),
+                "approach": one.approach,
+                "estimated": Safe(numbers.seconds(one.estimated_s)),
+                "actual": Safe(numbers.seconds(one.actual_s)),
+            }
+        )
+    return rows
+
+
+def cost_values(report: PrReport) -> dict[str, Any]:
+    """Time, size and money."""
+    cost = report.cost
+    return {
+        "wall": Safe(numbers.seconds(cost.wall_s)),
+        "budget": Safe(numbers.seconds(cost.budget_s)),
+        "base_wall": None if cost.base_wall_s is None else Safe(numbers.seconds(cost.base_wall_s)),
+        "threads": Safe(str(cost.threads)),
+        "model_mb": Safe(numbers.number(cost.model_mb)),
+        "predict": Safe(numbers.seconds(cost.predict_seconds)),
+        "language_model": cost.language_model,
+        "tier": report.head.tier,
+    }
+
+
+def reproduce(report: PrReport) -> Safe:
+    """The command that repeats the head's run, made here from typed flags."""
+    how = report.reproduce
+    words = ["mlagent", "execute", "--budget", f"{how.budget_s:g}s", "--seed", str(how.seed)]
+    for agent, option in how.selection.items():
+        words += ["--select", f"{agent}={option}"]
+    if how.vault is not None:
+        words += ["--vault", f"{how.vault:g}"]
+    if how.test_file:
+        words += ["--test", "FILE"]
+    if how.refit:
+        words += ["--refit", "all"]
+    command = shlex.join([*words, "--replay", report.head.run])
+    commit = report.head.commit
+    before = "" if commit is None else f"git checkout {commit[:12]}\n"
+    return Safe(f"```sh\n{before}{command}\n```")
+
+
+def plot_values(report: PrReport) -> dict[str, Safe]:
+    """Pictures; empty ones are left out."""
+    compared = [row for row in report.metrics if row.difference is not None]
+    base = report.base_curve if report.standing == "compared" else None
+    return {
+        "intervals": plots.intervals(compared) if compared else Safe(""),
+        "roc": plots.roc(report.head_curve, base),
+        "calibration": plots.calibration(report.head_curve),
+        "residuals": plots.residuals(report.head_curve),
+    }
+
+
+def _number(value: float, metric: str) -> str:
+    return numbers.metric_value(value, metric)
+
+
+def _signed(value: float, metric: str) -> str:
+    return numbers.signed(value, metric)
+
+
+def _score(score: Score | None, metric: str) -> Safe:
+    return NOTHING if score is None else Safe(_number(score.value, metric))

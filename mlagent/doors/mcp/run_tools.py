@@ -1,0 +1,185 @@
+"""Tools that run something, in a child process that uses the sandbox: run, its status, try."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Literal
+
+import anyio
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from mlagent.contracts.errors import BadInput
+from mlagent.orchestrator.execute_flow import unfinished
+from mlagent.orchestrator.plan_flow import PLAN_FILE
+from mlagent.orchestrator.planning import read_plan
+from mlagent.settings import parse_duration, parse_vault
+from mlagent.store.runs import RunFolder
+
+from .answers import RunAnswer, TryAnswer
+from .calls import Ctx, Cursor, Desk, Folder, Limit, Run, Style, Where
+from .children import POLL_S, Child, end, start, stop_run, wait_for_run
+from .paging import LIMIT
+from .roots import Place
+from .run_answers import progress_line, run_answer, try_answer
+from .runs import facts_of
+
+TELL_S = 2.0
+"""A progress notification is sent at least this often: clients give up on a silent call."""
+
+
+def mlagent_run_status(
+    ctx: Ctx,
+    place: Where,
+    run: Run = None,
+    folder: Folder = None,
+    response_format: Style = "concise",
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Annotated[CallToolResult, RunAnswer]:
+    """How a run stands, from its journal: running, finished, stopped or failed; the phase, the time
+    against the budget, the verdict or the error. detailed adds the journal's events, oldest first.
+    Works for runs started anywhere in this folder. Changes nothing."""
+    found = place.run(run, finished=False)
+    return run_answer(
+        place, ctx.request_context.lifespan_context, found, response_format, limit, cursor
+    )
+
+
+async def mlagent_run(
+    ctx: Ctx,
+    place: Where,
+    action: Annotated[
+        Literal["start", "resume", "stop"],
+        Field(description="resume: the latest unfinished run; stop: end a run, resumable."),
+    ] = "start",
+    select: Annotated[
+        dict[str, str] | None,
+        Field(description='Other options than the plan selects: {"ml-engineer": "option_a"}.'),
+    ] = None,
+    budget: Annotated[str | None, Field(description="Wall clock: 60s, 5m. Default: plan.")] = None,
+    vault: Annotated[str | None, Field(description="auto, 0, or a share such as 0.2.")] = None,
+    refit_all: Annotated[bool, Field(description="Also a second model on all rows.")] = False,
+    test: Annotated[str | None, Field(description="Own hold-out file; becomes the vault.")] = None,
+    seed: Annotated[int | None, Field(ge=0)] = None,
+    force: Annotated[bool, Field(description="Run a plan whose review is no-go.")] = False,
+    wait: Annotated[
+        bool, Field(description="Stay until the end with progress; cancelling stops the run.")
+    ] = False,
+    run: Annotated[str | None, Field(description="For stop. Default: the latest.")] = None,
+    folder: Folder = None,
+) -> Annotated[CallToolResult, RunAnswer]:
+    """Run plan.yaml in the sandbox: explore, analyse, engineer, verdict on rows that no code has
+    seen, package. Uses the budget of CPU time on the user's machine, so the user is asked each
+    time. Answers at once with the run's id; follow it with mlagent_run_status. One run at a time in
+    a folder. A run that is stopped or whose call is cancelled can be resumed."""
+    desk: Desk = ctx.request_context.lifespan_context
+    if action == "stop":
+        found = place.run(run, finished=False)
+        await stop_run(found)
+        return run_answer(place, desk, found)
+    if run is not None:
+        raise BadInput(
+            "`run` is for action stop.", remedy="resume takes the latest unfinished run."
+        )
+    words = ["execute", *run_words(place, action, select, budget, vault, test)]
+    words += ["--refit", "all"] if refit_all else []
+    words += ["--seed", str(seed)] if seed is not None else []
+    words += ["--force"] if force else []
+    async with started(place, words) as child:
+        at = await wait_for_run(child)
+        desk.children[at.id] = child
+        if wait:
+            await follow(ctx, child, at)
+            if child.process.returncode != 0:
+                child.answer()  # raises with what the run said
+    return run_answer(place, desk, at)
+
+
+def run_words(
+    place: Place,
+    action: str,
+    select: dict[str, str] | None,
+    budget: str | None,
+    vault: str | None,
+    test: str | None,
+) -> list[str]:
+    """The words of `mlagent execute`, with every path and value checked. Raises BadInput."""
+    plan_path = place.folder / PLAN_FILE
+    words: list[str] = []
+    if action == "resume":
+        plan_path = unfinished(place.project).path / PLAN_FILE
+        words.append("--resume")
+    plan = read_plan(place.inside(plan_path, "plan"))
+    if plan.data is not None:
+        place.inside(plan.data.path, "table of the plan")
+    for agent, option in (select or {}).items():
+        words.append(f"--select={agent}={option}")
+    if budget is not None:
+        words.append(f"--budget={parse_duration(budget)}")
+    if vault is not None:
+        parse_vault(vault)
+        words.append(f"--vault={vault}")
+    if test is not None:
+        words.append(f"--test={place.inside(test, 'test file')}")
+    return words
+
+
+@asynccontextmanager
+async def started(place: Place, words: list[str]) -> AsyncIterator[Child]:
+    """A child at work; when the body is cancelled or fails it is ended, resumable."""
+    child = await anyio.to_thread.run_sync(start, place.folder, words)
+    try:
+        yield child
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await end(child)
+        raise
+
+
+async def follow(ctx: Ctx, child: Child, run: RunFolder) -> None:
+    """Report progress until the child has ended: seconds of the budget, and the phase."""
+    told, last = -TELL_S, ""
+    begin = anyio.current_time()
+    while child.alive:
+        found = await anyio.to_thread.run_sync(lambda: facts_of(run, alive=True))
+        message = progress_line(found, child)
+        gone = round(anyio.current_time() - begin, 1)
+        if gone - told >= TELL_S or message != last:
+            await ctx.report_progress(gone, found.budget_s, message)
+            told, last = gone, message
+        await anyio.sleep(POLL_S)
+
+
+async def mlagent_try(
+    ctx: Ctx,
+    place: Where,
+    candidate: Annotated[
+        str,
+        Field(description="Folder with solution.py: fit(train, spec), predict(model, features)"),
+    ],
+    budget: Annotated[str, Field(description="Wall clock for all folds.")] = "60s",
+    folder: Folder = None,
+) -> Annotated[CallToolResult, TryAnswer]:
+    """Hand a candidate to the referee: its code runs in a container without network, on the dev
+    folds of the plan, and gets a score, the difference to the linear baseline and a place on the
+    board, or a sentence why not. The vault stays shut. Needs plan.yaml and a container engine.
+    Reports progress; a cancelled try ends without a score."""
+    where = place.inside(candidate, "candidate")
+    place.inside(where / "solution.py", "candidate")
+    plan = read_plan(place.inside(PLAN_FILE, "plan"))
+    if plan.data is not None:
+        place.inside(plan.data.path, "table of the plan")
+    seconds = parse_duration(budget)
+    made: RunFolder | None = None
+    try:
+        async with started(place, ["try", str(where), f"--budget={seconds}"]) as child:
+            made = await wait_for_run(child)
+            await follow(ctx, child, made)
+            found = child.answer()
+    except anyio.get_cancelled_exc_class():
+        if made is not None and not made.finished:  # else `resume` would take it for a run
+            place.project.runs.remove(made)
+        raise
+    return try_answer(place, found)

@@ -1,0 +1,180 @@
+"""`mlagent agents check`: which files load, and with --strict which documented rule is broken."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlagent.contracts.agent_files import AgentCheck, AgentImport
+from mlagent.contracts.errors import BadInput
+from mlagent.doors.claude_code.checking import check_folder
+from mlagent.doors.claude_code.frontmatter import DOCUMENTED_KEYS
+from mlagent.doors.claude_code.loading import load
+from mlagent.doors.claude_code.strict import broken_rules
+from mlagent.testing.tables import build_tree
+
+GOOD = """---
+name: churn-engineer
+description: "Builds churn models. Use it when a table and a target are given."
+tools: Read, Grep, Bash(mlagent *), mcp__mlagent__plan
+model: sonnet
+---
+
+You build models.
+"""
+
+
+def mlagent(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mlagent", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def rules(text: str | bytes, *, plugin: bool = False) -> list[str]:
+    data = text.encode() if isinstance(text, str) else text
+    return [rule.rule for rule in broken_rules(data, load(data, "a.md"), plugin=plugin)]
+
+
+def with_line(line: str) -> str:
+    return GOOD.replace("model: sonnet\n", f"{line}\n")
+
+
+def test_a_good_file_breaks_no_rule() -> None:
+    assert rules(GOOD) == rules(GOOD, plugin=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("\ufeff" + GOOD, ["encoding"]),
+        (GOOD.replace("\n", "\r\n"), ["encoding"]),
+        (GOOD.encode() + b"\xff", ["encoding"]),
+        ("# No block\n", ["loads", "block"]),
+        (GOOD.replace("churn-engineer", "Churn Engineer"), ["name"]),
+        (GOOD.replace("churn-engineer", "a_b"), ["name"]),
+        (GOOD.replace("churn-engineer", "general-purpose"), ["name"]),
+        (GOOD.replace('"Builds', "'Builds").replace('given."', "given.'"), []),
+        (GOOD.replace('"Builds', "Builds").replace('given."', "given."), ["description"]),
+        (GOOD.replace("Builds", "x" * 1024), ["description"]),
+        (GOOD.replace("Builds", r"Builds\nthings"), ["description"]),
+        (re.sub('".*"', '"Reviews code."', GOOD), ["description"]),
+        (re.sub('".*"', "|\n  Use it\n  well", GOOD), ["description", "description"]),
+        (re.sub('".*"', "use: this", GOOD), ["yaml", "description"]),
+        (with_line("model: gpt-4"), ["values"]),
+        (with_line("color: teal"), ["values"]),
+        (with_line("effort: huge"), ["values"]),
+        (with_line("permissionMode: yolo"), ["values"]),
+        (with_line("memory: cloud"), ["values"]),
+        (with_line("isolation: jail"), ["values"]),
+        (with_line("maxTurns: 0"), ["values"]),
+        (with_line("background: maybe"), ["values"]),
+        (with_line("skills: {a: b}"), ["values"]),
+        (with_line("mcpServers: 5"), ["values"]),
+        (with_line("initialPrompt: [a]"), ["values"]),
+        (with_line("category: data"), ["keys"]),
+        (with_line("model: sonnet\nmodel: opus"), ["yaml"]),
+        (with_line("color: red\nx: &a b"), ["yaml", "keys"]),
+        (re.sub("tools: .*", "tools: Read, Foo", GOOD), ["tools"]),
+        (re.sub("tools: .*", "tools: foo", GOOD), ["tools", "tools"]),
+        (re.sub("tools: .*", "tools: {a: b}", GOOD), ["tools"]),
+        (re.sub("tools: .*", "tools: [Read, 'Agent(a, b)']", GOOD), []),
+        (GOOD.replace("You build models.\n", ""), ["body"]),
+        (GOOD.replace("given.", "given --- or not."), ["loads", "block"]),
+    ],
+)
+def test_each_documented_rule_is_held(text: str | bytes, broken: list[str]) -> None:
+    assert rules(text) == broken
+
+
+@pytest.mark.parametrize("key", ["hooks: {}", "mcpServers: [x]", "permissionMode: plan"])
+def test_keys_that_a_plugin_may_not_use_are_named(key: str) -> None:
+    assert rules(with_line(key)) == []
+    assert rules(with_line(key), plugin=True) == ["plugin-keys"]
+
+
+def test_every_documented_key_is_allowed_and_no_other() -> None:
+    values = {"color": "red", "effort": "high", "memory": "user", "isolation": "worktree"}
+    values |= {"maxTurns": "3", "background": "true", "permissionMode": "plan", "model": "opus"}
+    for key in DOCUMENTED_KEYS[3:]:
+        line = f"{key}: {values.get(key, '[x]' if key in ('skills', 'mcpServers') else '')}".strip()
+        if key != "model":
+            assert rules(with_line(line)) == [], key
+    assert rules(with_line("models: opus")) == ["keys"]
+
+
+def test_a_project_a_plugin_and_a_plain_folder_are_told_apart(tmp_path: Path) -> None:
+    broken = GOOD.replace("name: churn-engineer\n", "")
+    build_tree(
+        tmp_path,
+        {
+            "project/.claude/agents/deep/a.md": GOOD,
+            "project/.claude/agents/README.md": "# Our agents\n",
+            "project/elsewhere.md": broken,
+            "plugin/.claude-plugin/plugin.json": '{"name": "x"}',
+            "plugin/agents/b.md": broken,
+            "plain/c.md": GOOD,
+        },
+    )
+    project = check_folder(tmp_path / "project", strict=True)
+    assert (project.ok, project.place) == (True, "agents")
+    assert [file.file for file in project.files] == ["deep/a.md"]
+    assert project.skipped == ("README.md: a page, no agent",)
+    plugin = check_folder(tmp_path / "plugin", strict=False)
+    assert (plugin.ok, plugin.place) == (False, "plugin")
+    assert "registers under the file name 'b'" in plugin.files[0].verdict.why
+    assert check_folder(tmp_path / "plain", strict=True).ok
+
+
+def test_two_files_of_one_name_are_named_both(tmp_path: Path) -> None:
+    build_tree(tmp_path, {"a.md": GOOD, "b.md": GOOD})
+    found = check_folder(tmp_path, strict=False)
+    assert not found.ok
+    assert [file.shadowed_by for file in found.files] == ["b.md", "a.md"]
+
+
+def test_nothing_to_check_is_a_sentence(tmp_path: Path) -> None:
+    build_tree(tmp_path, {"README.md": "# x\n"})
+    for folder in (tmp_path, tmp_path / "absent", tmp_path / "README.md"):
+        with pytest.raises(BadInput):
+            check_folder(folder, strict=False)
+
+
+# --- the command line ---
+
+
+def test_the_command_says_what_loads_and_why_not(tmp_path: Path) -> None:
+    nameless = GOOD.replace("name: churn-engineer\n", "")
+    build_tree(tmp_path, {"good.md": GOOD, "bad.md": nameless})
+    done = mlagent(tmp_path, "agents", "check", ".")
+    assert done.returncode == 2
+    assert "loads       good.md churn-engineer" in done.stdout
+    assert "NOT LOADED  bad.md: `name` is missing." in done.stdout
+    assert "1 of 2 files" in done.stderr
+    (tmp_path / "bad.md").unlink()
+    done = mlagent(tmp_path, "agents", "check", ".", "--strict", "--json")
+    assert done.returncode == 0
+    found = AgentCheck.model_validate_json(done.stdout)
+    assert (found.ok, found.strict, len(found.files)) == (True, True, 1)
+    done = mlagent(tmp_path, "agents", "check", "absent")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+
+
+def test_the_import_command_writes_a_draft_that_validates(tmp_path: Path) -> None:
+    text = GOOD.replace("Builds churn", "Machine learning engineer, builds churn")
+    build_tree(tmp_path, {"in/a.md": text})
+    done = mlagent(tmp_path, "agents", "import", "in", "--json", "--out", "drafts")
+    assert (done.returncode, done.stderr) == (0, "")
+    (report,) = json.loads(done.stdout)["imports"]
+    assert AgentImport.model_validate_json(json.dumps(report)).valid
+    done = mlagent(tmp_path, "contracts", "validate", "drafts/a.contract.yaml")
+    assert (done.returncode, done.stdout[:15]) == (0, "ok  ml-engineer")
+    done = mlagent(tmp_path, "agents", "import", "in", "--out", "drafts")
+    assert done.returncode == 2
+    assert "already there" in done.stderr
+    done = mlagent(tmp_path, "agents", "import", "in", "--out", "drafts", "--force")
+    assert "Claude Code: loads" in done.stdout
+    assert "1 drafts with reports in drafts" in done.stdout

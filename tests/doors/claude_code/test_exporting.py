@@ -1,0 +1,452 @@
+"""`agents export`: files that hold to every documented rule, and a settings.json left whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlagent.agents.registry import load_contracts
+from mlagent.content import Content
+from mlagent.contracts.base import ROLES
+from mlagent.contracts.claude_code import ClaudeCodeAgent, ClaudeCodePolicy
+from mlagent.contracts.contract import Contract
+from mlagent.contracts.errors import BadInput, MlagentError
+from mlagent.documents import load_yaml, read_record, validate_record
+from mlagent.doors.claude_code.agent_text import GENERATED, TIER_MODELS, subagent_file
+from mlagent.doors.claude_code.checking import check_folder
+from mlagent.doors.claude_code.exporting import Exported, default_folder, export_agents
+from mlagent.doors.claude_code.files import SCOPES, SKILLS, export_files, hook_groups
+from mlagent.doors.claude_code.frontmatter import (
+    DOCUMENTED_KEYS,
+    MAX_DESCRIPTION,
+    MODELS,
+    PLUGIN_IGNORED_KEYS,
+)
+from mlagent.doors.claude_code.hook.entry import read_policy
+from mlagent.doors.claude_code.importing import Importer
+from mlagent.doors.claude_code.settings_merge import merged
+from mlagent.doors.claude_code.sources import Source
+
+CONTENT = Content()
+CONTRACTS = load_contracts(CONTENT)
+ROOT = Path(__file__).parents[3]
+PLUGIN = "plugins/mlagent"
+AGENT_FOLDERS = {"project": ".claude/agents", "user": "agents", "plugin": f"{PLUGIN}/agents"}
+
+
+def export(folder: Path, scope: str = "project", force: bool = False) -> Exported:
+    return export_agents(CONTENT, scope, folder, force=force)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def front(text: str) -> dict[str, Any]:
+    block = text.split("---\n")[1]
+    found: dict[str, Any] = load_yaml(block, "frontmatter")
+    return found
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_exported_subagent_keeps_every_documented_rule(scope: str, tmp_path: Path) -> None:
+    export(tmp_path, scope)
+    report = check_folder(tmp_path / AGENT_FOLDERS[scope], strict=True)
+    assert report.ok
+    assert sorted(file.verdict.name or "" for file in report.files) == sorted(ROLES)
+    for role in ROLES:
+        data = (tmp_path / AGENT_FOLDERS[scope] / f"{role}.md").read_bytes()
+        assert data.startswith(b"---\nname: ")
+        assert b"\r" not in data
+        assert data.endswith(b"\n")
+        keys = front(data.decode())
+        assert set(keys) <= set(DOCUMENTED_KEYS) - PLUGIN_IGNORED_KEYS
+        assert keys["model"] in MODELS
+        assert keys["tools"].split(", ") == list(load_work_of(role).tools)
+        line = next(x for x in data.decode().splitlines() if x.startswith("description: "))
+        assert json.loads(line.removeprefix("description: ")) == keys["description"]
+        assert len(keys["description"]) <= MAX_DESCRIPTION
+        said = CONTRACTS[role].routing.handles[0].examples[0]
+        assert f"for example: '{said}'" in keys["description"]
+
+
+def load_work_of(role: str) -> ClaudeCodeAgent:
+    file = f"agents/{role}/claude_code.yaml"
+    return read_record(ClaudeCodeAgent, CONTENT.text(file), file)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_subagent_says_both_modes_its_limits_and_its_whole_contract(role: str) -> None:
+    text = export_files(CONTENT, "project")[f".claude/agents/{role}.md"]
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == [
+        "What is true here",
+        "What holds you",
+        "Planning mode",
+        "Execution mode",
+        "Contract",
+    ]
+    work = load_work_of(role)
+    for word in (*work.reads, *work.writes, *work.commands, "mlagent plan", "mlagent execute"):
+        assert word in text
+    block = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[-1]
+    assert read_record(Contract, block, "block") == CONTRACTS[role]  # type: ignore[index]
+    assert "{{" not in text
+    assert text.count(GENERATED) == 1
+
+
+def test_the_engineer_is_told_the_way_from_profile_to_package() -> None:
+    text = export_files(CONTENT, "project")[".claude/agents/ml-engineer.md"]
+    way = text.split("## Execution mode")[1]
+    steps = ["1. Profile", "2. Plan", "3. Write", "solution.py", "4. Try", "mlagent try"]
+    steps += ["5. Read the board", "6. Package", "mlagent execute", "def fit("]
+    places = [way.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_export_then_import_gives_the_contract_back_word_for_word(role: str) -> None:
+    text = export_files(CONTENT, "plugin")[f"{PLUGIN}/agents/{role}.md"]
+    report, draft = Importer(CONTENT).convert(Source(f"{role}.md", text.encode()))
+    assert report.valid
+    assert read_record(Contract, draft, "draft") == CONTRACTS[role]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_policy_is_the_contracts_and_the_hook_reads_it(scope: str, tmp_path: Path) -> None:
+    export(tmp_path, scope)
+    (file,) = tmp_path.rglob("policy.json")
+    policy = validate_record(ClaudeCodePolicy, read_policy(str(file)), "policy.json")
+    for role, agent in policy.agents.items():
+        assert agent.planning.max_options == CONTRACTS[role].planning.max_options
+        (copy,) = tmp_path.rglob(f"contracts/{role}.yaml")
+        assert copy.read_text() == CONTENT.text(f"contracts/{role}.yaml")
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_two_exports_give_the_same_bytes_and_the_second_writes_nothing(
+    scope: str, tmp_path: Path
+) -> None:
+    first, other = tmp_path / "a", tmp_path / "b"
+    export(first, scope)
+    export(other, scope)
+    before = tree(first)
+    again = export(first, scope)
+    assert (again.written, again.kept) == ((), ())
+    assert tree(first) == tree(other) == before
+    for data in before.values():
+        assert str(ROOT).encode() not in data
+        assert str(Path.home()).encode() + b"/" not in data
+
+
+def test_the_plugin_has_all_its_parts(tmp_path: Path) -> None:
+    export(tmp_path, "plugin")
+    plugin = tmp_path / PLUGIN
+    market = json.loads((tmp_path / ".claude-plugin" / "marketplace.json").read_text())
+    assert (tmp_path / market["plugins"][0]["source"]).resolve() == plugin.resolve()
+    manifest = json.loads((plugin / ".claude-plugin" / "plugin.json").read_text())
+    assert (manifest["name"], manifest["license"]) == ("mlagent", "MIT")
+    assert (plugin / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert len((plugin / "README.md").read_text().split()) > 40
+    server = json.loads((plugin / ".mcp.json").read_text())["mcpServers"]["mlagent"]
+    assert [server["command"], *server["args"]] == ["mlagent", "mcp"]
+    for name in SKILLS:
+        text = (plugin / "skills" / name / "SKILL.md").read_text()
+        keys = front(text)
+        assert keys["name"] == name
+        assert set(keys) == {"name", "description", "license"}
+        assert len(keys["description"]) <= MAX_DESCRIPTION
+        assert "Use when" in keys["description"]
+    hooks = json.loads((plugin / "hooks" / "hooks.json").read_text())["hooks"]
+    assert set(hooks) == {"PreToolUse", "SubagentStop"}
+    for groups in hooks.values():
+        assert '"${CLAUDE_PLUGIN_ROOT}"/hooks/hook' in groups[0]["hooks"][0]["command"]
+        assert (plugin / "hooks" / "hook" / "__main__.py").is_file()
+
+
+def test_the_plugin_in_this_repository_is_what_the_export_writes() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "plugin.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("tier", TIER_MODELS)
+def test_every_model_tier_has_a_documented_model(tier: str) -> None:
+    assert TIER_MODELS[tier] in MODELS
+
+
+@given(st.text(max_size=2000))
+def test_any_description_becomes_one_quoted_line(text: str) -> None:
+    page = subagent_file("a-b", text, ["Read"], "sonnet", "red", "body")
+    line = page.split("\n")[2]
+    said = json.loads(line.removeprefix("description: "))
+    assert len(said) <= MAX_DESCRIPTION
+    assert page.split("\n")[3] == "tools: Read"
+    assert said == " ".join(text.split()) or said.endswith("...")
+
+
+@pytest.mark.parametrize("name", ["Plan", "a b", "-a", "a:b", "", "general-purpose", "a--b", "ä"])
+def test_a_name_that_does_not_load_everywhere_is_not_written(name: str) -> None:
+    with pytest.raises(MlagentError, match="cannot be the name"):
+        subagent_file(name, "d", ["Read"], "sonnet", "red", "body")
+
+
+def test_what_an_agent_may_do_is_content_and_nothing_else_is(tmp_path: Path) -> None:
+    own = tmp_path / "content" / "agents" / "ml-engineer" / "claude_code.yaml"
+    own.parent.mkdir(parents=True)
+    text = CONTENT.text("agents/ml-engineer/claude_code.yaml")
+    own.write_text(text.replace("- plan.yaml\n", "- plan.yaml\n- notes/*.md\n"))
+    content = Content(tmp_path / "content")
+    files = export_files(content, "project")
+    assert "notes/*.md" in files[".claude/agents/ml-engineer.md"]
+    policy = json.loads(files[".claude/mlagent/hook/policy.json"])
+    assert "notes/*.md" in policy["agents"]["ml-engineer"]["reads"]
+    for old, new in (
+        ("- plan.yaml", "- ../outside"),
+        ("- plan.yaml", "- /etc/passwd"),
+        ("Grep", "WebFetch"),
+        ("commands: [plan", "commands: [fly"),
+        ("Write, Edit, ", ""),
+        ("agent: ml-engineer", "agent: data-explorer"),
+    ):
+        assert old in text
+        own.write_text(text.replace(old, new, 1))
+        with pytest.raises(BadInput, match=r"claude_code\.yaml"):
+            export_files(content, "project")
+
+
+# --- files of others ---
+
+
+def test_a_subagent_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
+    mine = tmp_path / ".claude" / "agents" / "ml-engineer.md"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("---\nname: ml-engineer\ndescription: mine\n---\nmine\n")
+    before = tree(tmp_path)
+    with pytest.raises(BadInput, match=r"did not write .*ml-engineer\.md"):
+        export(tmp_path)
+    assert tree(tmp_path) == before
+    done = export(tmp_path, force=True)
+    assert done.kept == (".claude/agents/ml-engineer.md.backup-1",)
+    assert (tmp_path / done.kept[0]).read_text().endswith("mine\n")
+    assert GENERATED in mine.read_text()
+
+
+def test_a_project_named_mlagent_is_no_excuse(tmp_path: Path) -> None:
+    mine = tmp_path / "mlagent" / ".claude" / "agents" / "ml-engineer.md"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(BadInput, match="did not write"):
+        export(tmp_path / "mlagent")
+
+
+def test_a_marketplace_of_others_and_a_link_are_in_the_way(tmp_path: Path) -> None:
+    other = tmp_path / "a" / ".claude-plugin" / "marketplace.json"
+    other.parent.mkdir(parents=True)
+    other.write_text('{"name": "x", "plugins": [{"name": "y", "source": "./y"}]}')
+    with pytest.raises(BadInput, match="did not write"):
+        export(tmp_path / "a", "plugin")
+    link = tmp_path / "b" / ".claude" / "agents" / "ml-engineer.md"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(other)
+    with pytest.raises(BadInput, match="did not write"):
+        export(tmp_path / "b")
+
+
+def test_a_gitattributes_of_the_user_stays(tmp_path: Path) -> None:
+    file = tmp_path / ".claude" / "agents" / ".gitattributes"
+    file.parent.mkdir(parents=True)
+    file.write_text("*.md binary\n")
+    done = export(tmp_path)
+    assert file.read_text() == "*.md binary\n"
+    assert "text eol=lf" in done.notes[0]
+
+
+def test_an_older_export_is_brought_up_to_date(tmp_path: Path) -> None:
+    export(tmp_path)
+    agent = tmp_path / ".claude" / "agents" / "ml-engineer.md"
+    whole = agent.read_bytes()
+    agent.write_text(agent.read_text().replace("Execution mode", "Old mode"))
+    done = export(tmp_path)
+    assert done.written == (".claude/agents/ml-engineer.md",)
+    assert done.kept == ()
+    assert agent.read_bytes() == whole
+
+
+# --- settings.json ---
+
+USERS = """{
+  "permissions": {"deny": ["Read(.env)"]},
+  "hooks": {
+    "PreToolUse": [{"matcher": "Bash", "hooks": [{"type": "command", "command": "mine"}]}],
+    "Stop": [{"hooks": [{"type": "command", "command": "bell"}]}]
+  },
+  "model": "opus"
+}
+"""
+
+
+def settings_of(folder: Path) -> Path:
+    file = folder / ".claude" / "settings.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def test_hooks_are_added_to_settings_and_a_copy_is_kept(tmp_path: Path) -> None:
+    file = settings_of(tmp_path)
+    file.write_text(USERS)
+    done = export(tmp_path)
+    assert done.kept == (".claude/settings.json.backup-1",)
+    assert (tmp_path / done.kept[0]).read_text() == USERS
+    was, now = json.loads(USERS), json.loads(file.read_text())
+    assert list(now) == list(was)
+    assert now["permissions"] == was["permissions"]
+    assert now["hooks"]["Stop"] == was["hooks"]["Stop"]
+    assert now["hooks"]["PreToolUse"] == [
+        *was["hooks"]["PreToolUse"],
+        hook_groups("project")["PreToolUse"],
+    ]
+
+
+def test_a_second_merge_adds_nothing_and_keeps_no_second_copy(tmp_path: Path) -> None:
+    settings_of(tmp_path).write_text(USERS)
+    export(tmp_path)
+    before = tree(tmp_path)
+    assert export(tmp_path).kept == ()
+    assert tree(tmp_path) == before
+
+
+def test_hooks_of_an_older_export_are_replaced_not_doubled(tmp_path: Path) -> None:
+    old = merged(USERS, hook_groups("project"), "s").replace("python3 -I", "python3.9 -I")
+    settings_of(tmp_path).write_text(old)
+    done = export(tmp_path)
+    assert len(done.kept) == 1
+    hooks = json.loads(settings_of(tmp_path).read_text())["hooks"]
+    assert [len(groups) for groups in hooks.values()] == [2, 1, 1]
+    assert [g["hooks"][0]["command"] for g in hooks["PreToolUse"]][0] == "mine"
+    assert "python3.9" not in settings_of(tmp_path).read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "// c\n{}", '{"a": 1, "a": 2}', '{"hooks": []}', '{"hooks": {"PreToolUse": {}}}']
+    + ['{"hooks": {"SubagentStop": ["x"]}}', '{"a": NaN}', "7"],
+)
+def test_settings_that_cannot_be_merged_are_left_and_nothing_is_written(
+    text: str, tmp_path: Path
+) -> None:
+    settings_of(tmp_path).write_text(text)
+    before = tree(tmp_path)
+    with pytest.raises(BadInput, match=r"settings\.json") as caught:
+        export(tmp_path)
+    assert "not changed" in caught.value.remedy
+    assert tree(tmp_path) == before
+
+
+def test_settings_behind_a_link_are_changed_where_they_lie(tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.json"
+    real.write_text("{}")
+    settings_of(tmp_path / "p").symlink_to(real)
+    export(tmp_path / "p")
+    assert settings_of(tmp_path / "p").is_symlink()
+    assert "PreToolUse" in real.read_text()
+
+
+def test_switched_off_hooks_are_said(tmp_path: Path) -> None:
+    settings_of(tmp_path).write_text('{"disableAllHooks": true}')
+    assert "not enforced" in export(tmp_path).notes[0]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=12,
+)
+HANDLER = st.fixed_dictionaries({"type": st.just("command"), "command": st.text(max_size=20)})
+GROUP = st.fixed_dictionaries({"hooks": st.lists(HANDLER, max_size=2)}) | st.dictionaries(
+    st.sampled_from(("matcher", "hooks", "x")), JSON, max_size=2
+)
+EVENTS = st.dictionaries(
+    st.sampled_from(("PreToolUse", "SubagentStop", "Stop")), st.lists(GROUP, max_size=3)
+)
+WHOLE = st.tuples(st.dictionaries(st.text(max_size=9), JSON, max_size=4), st.none() | EVENTS)
+
+
+@settings(max_examples=150, deadline=None)
+@given(WHOLE)
+def test_whatever_stands_in_settings_still_stands_there(
+    given_: tuple[dict[str, Any], dict[str, Any] | None],
+) -> None:
+    whole, hooks = given_
+    whole.pop("hooks", None)
+    if hooks is not None:
+        whole["hooks"] = hooks
+    text = merged(json.dumps(whole), hook_groups("project"), "settings.json")
+    after = json.loads(text)
+    for key, value in whole.items():
+        if key != "hooks":
+            assert after[key] == value
+    for event, groups in (hooks or {}).items():
+        assert after["hooks"][event][: len(groups)] == groups
+    assert merged(text, hook_groups("project"), "settings.json") == text
+
+
+# --- the command ---
+
+
+def mlagent(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlagent", "agents", "export", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_writes_here_and_says_what(tmp_path: Path) -> None:
+    done = mlagent(tmp_path, "--to", "claude-code", "--json")
+    said = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert ".claude/settings.json" in said["written"]
+    assert (tmp_path / ".claude/agents/ml-engineer.md").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--to", "cursor"], ["--to", "claude-code", "--scope", "team"]]
+    + [["--to", "claude-code", "--out", "file"]],
+)
+def test_what_cannot_be_exported_is_a_sentence_and_exit_code_2(
+    words: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    done = mlagent(tmp_path, *words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_the_default_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    assert default_folder("user") == tmp_path / ".claude"
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "c"))
+    assert default_folder("user") == tmp_path / "c"
+    assert default_folder("project") == Path()

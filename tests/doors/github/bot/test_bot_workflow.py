@@ -1,0 +1,72 @@
+"""The example workflow for commands: its event, its rights, no text of others in a script."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mlagent.content import Content
+from mlagent.documents import load_yaml
+
+NAME = "templates/pr/workflows/mlagent-command.yml"
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return Content().text(NAME)
+
+
+@pytest.fixture(scope="module")
+def workflow(text: str) -> Any:
+    return load_yaml(text, NAME)
+
+
+def test_only_fresh_comments_start_it(workflow: Any) -> None:
+    assert workflow["on"] == {"issue_comment": {"types": ["created"]}}
+    condition = workflow["jobs"]["command"]["if"]
+    assert "github.event.issue.pull_request" in condition
+    assert "github.event.comment.user.type == 'User'" in condition
+
+
+def test_it_has_no_more_rights_than_it_needs(workflow: Any) -> None:
+    assert workflow["permissions"] == {}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {
+        "contents": "read",
+        "issues": "write",
+        "pull-requests": "write",
+    }
+
+
+def test_it_checks_nothing_out_and_puts_no_text_of_others_into_a_script(
+    workflow: Any, text: str
+) -> None:
+    steps = workflow["jobs"]["command"]["steps"]
+    assert not any("checkout" in step.get("uses", "") for step in steps)
+    assert "pull_request_target" not in text
+    for step in steps:
+        assert "${{" not in step.get("run", "")
+    used = set(re.findall(r"\$\{\{ *([a-z_.]+) *\}\}", text))
+    assert used <= {"github.event.issue.number", "github.run_id", "github.token", "runner.temp"}
+
+
+def test_the_command_that_it_runs_exists_with_these_flags(workflow: Any) -> None:
+    (run,) = [
+        step["run"] for step in workflow["jobs"]["command"]["steps"] if "bot" in step.get("run", "")
+    ]
+    program, command, *words = shlex.split(run)
+    assert (program, command) == ("mlagent", "bot")
+    shown = subprocess.run(
+        [sys.executable, "-m", "mlagent", "bot", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    flags = [word for word in words if word.startswith("--")]
+    assert flags == ["--repo", "--event", "--state"]
+    assert all(flag in shown for flag in flags)

@@ -1,0 +1,373 @@
+"""`mlagent pr-comment` as a job types it, against a GitHub on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from git import Repo
+from pull_projects import (
+    SETTINGS,
+    Heads,
+    add_run,
+    command,
+    commit_all,
+    mlagent,
+    pull_event,
+    workflow_run_event,
+)
+
+from mlagent.contracts.pr_report import PrReport
+from mlagent.testing.github import FakeGitHub, Fault
+
+Records = dict[str, Path]
+
+
+@pytest.fixture
+def job(heads: Heads, github: FakeGitHub, tmp_path: Path) -> dict[str, str]:
+    """Environment of a `pull_request` job for pull request 7."""
+    github.pull(7, [heads.head], heads.base)
+    env = pull_event(tmp_path / "event.json", heads)
+    return env | {"GITHUB_API_URL": github.url}
+
+
+@pytest.fixture
+def privileged(heads: Heads, github: FakeGitHub, tmp_path: Path) -> dict[str, str]:
+    """Environment of the `workflow_run` job after it."""
+    github.pull(7, [heads.head], heads.base)
+    env = workflow_run_event(tmp_path / "run-event.json", heads.head)
+    return env | {"GITHUB_API_URL": github.url}
+
+
+@pytest.fixture(scope="session")
+def records(template: Heads, tmp_path_factory: pytest.TempPathFactory) -> Records:
+    """report.json of a better and a worse head, each made once by the unprivileged job."""
+    home = tmp_path_factory.mktemp("records")
+    made = {}
+    for model in ("better", "worse"):
+        folder = home / model
+        shutil.copytree(template.folder, folder)
+        heads = Heads(folder, template.base, template.head, template.base_run)
+        add_run(heads, model)
+        env = pull_event(home / "event.json", heads) | {"GITHUB_TOKEN": ""}
+        made[model] = home / f"{model}.json"
+        done = command(folder, "pr-comment", "--json", str(made[model]), "--dry-run", **env)
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+def record(records: Records, tmp_path: Path, model: str = "better") -> Path:
+    """A copy of one of them, as the artifact of the privileged job."""
+    return Path(shutil.copy(records[model], tmp_path / "report.json"))
+
+
+def edited(file: Path, **changes: Any) -> None:
+    value = json.loads(file.read_text())
+    file.write_text(json.dumps(value | changes))
+
+
+def test_posted_twice_is_one_comment(heads: Heads, github: FakeGitHub, job: dict[str, str]) -> None:
+    add_run(heads, "worse")
+    first = mlagent(heads.folder, "pr-comment", **job)  # the real process
+    assert first.returncode == 0, first.stderr
+    assert "created" in first.stderr
+    second = command(heads.folder, "pr-comment", **job)
+    assert "unchanged" in second.stderr
+    (comment,) = github.of(7)
+    assert "### ❌ Worse than the base" in comment.body
+    assert "actions/runs/4242" in comment.body
+    assert len(github.writes()) == 1
+
+
+def test_a_new_report_changes_the_comment(
+    heads: Heads, github: FakeGitHub, job: dict[str, str]
+) -> None:
+    add_run(heads, "worse", number=10)
+    command(heads.folder, "pr-comment", **job)
+    add_run(heads, "better", number=11)
+    done = command(heads.folder, "pr-comment", **job)
+    assert "updated" in done.stderr
+    (comment,) = github.of(7)
+    assert "### ✅ Better than the base" in comment.body
+
+
+def test_gates_end_with_3_after_the_comment_is_posted(
+    heads: Heads, github: FakeGitHub, job: dict[str, str], tmp_path: Path
+) -> None:
+    add_run(heads, "worse")
+    file = tmp_path / "report.json"
+    done = command(heads.folder, "pr-comment", "--gates", "--json", str(file), **job)
+    assert done.returncode == 3
+    assert "not-worse-than-base" in done.stderr
+    assert len(github.of(7)) == 1
+    assert PrReport.model_validate_json(file.read_text(), strict=True).verdict == "worse"
+    assert command(heads.folder, "pr-comment", **job).returncode == 0
+
+
+def test_a_dry_run_calls_nobody(
+    heads: Heads, github: FakeGitHub, job: dict[str, str], tmp_path: Path
+) -> None:
+    add_run(heads, "better")
+    summary = tmp_path / "summary.md"
+    env = job | {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_TOKEN": ""}
+    done = command(heads.folder, "pr-comment", "--dry-run", **env)
+    assert done.returncode == 0
+    assert "### ✅ Better than the base" in done.stdout
+    assert "### ✅ Better than the base" in summary.read_text()
+    assert github.log == []
+
+
+@pytest.mark.parametrize("what", ["locked", "reader", "issues off", "limited", "gone"])
+def test_when_github_says_no_the_report_stands_in_the_job_summary(
+    heads: Heads, github: FakeGitHub, job: dict[str, str], tmp_path: Path, what: str
+) -> None:
+    add_run(heads, "better")
+    if what == "locked":
+        github.pulls[7].locked = True
+    elif what == "reader":
+        github.accounts["job-token"].role = "read"
+    elif what == "issues off":
+        github.issues_off = True
+    elif what == "gone":
+        github.pulls.clear()
+    else:
+        github.faults.append(
+            Fault("POST", "comments", 403, "secondary", {"retry-after": "9000"}, times=9)
+        )
+    summary = tmp_path / "summary.md"
+    env = job | {"GITHUB_STEP_SUMMARY": str(summary)}
+    done = command(heads.folder, "pr-comment", **env)
+    assert done.returncode == 0, done.stderr
+    assert "summary (GitHub refused" in done.stderr
+    text = summary.read_text()
+    assert "### ✅ Better than the base" in text
+    assert "mlagent:report" not in text
+    assert "job-token" not in done.stdout + done.stderr + text
+    strict = command(heads.folder, "pr-comment", "--require-comment", **env)
+    assert strict.returncode == 1
+    assert "GitHub refused" in strict.stderr
+
+
+def test_a_body_that_github_finds_too_long_is_made_shorter(
+    heads: Heads, github: FakeGitHub, job: dict[str, str]
+) -> None:
+    add_run(heads, "better")
+    message = "Validation Failed body is too long (maximum is 65536 characters)"
+    github.faults.append(Fault("POST", "comments", 422, message))
+    done = command(heads.folder, "pr-comment", **job)
+    assert "created" in done.stderr, done.stderr
+    assert len(github.of(7)) == 1
+
+
+def test_outside_of_a_job_the_author_is_the_tokens_user(
+    heads: Heads, github: FakeGitHub, tmp_path: Path
+) -> None:
+    add_run(heads, "better")
+    github.pull(7, [heads.head], heads.base)
+    github.account("mine", "octocat")
+    env = {"GITHUB_API_URL": github.url, "GH_TOKEN": "mine"}
+    words = ("pr-comment", "--base", "main", "--repo", "octo/churn", "--pr", "7")
+    for wanted in ("created", "unchanged"):
+        done = command(heads.folder, *words, **env)
+        assert wanted in done.stderr, done.stderr
+    (comment,) = github.of(7)
+    assert comment.author.login == "octocat"
+
+
+@pytest.mark.parametrize(
+    ("words", "drop", "code", "said"),
+    [
+        (("pr-comment",), ("GITHUB_TOKEN",), 4, "no GitHub token"),
+        (("pr-comment",), ("GITHUB_REPOSITORY",), 2, "repository on GitHub is not known"),
+        (("pr-comment", "--name", "Not A Name"), (), 2, "no name for a report"),
+        (("pr-comment", "--repo", "../x"), (), 2, "not OWNER/NAME"),
+        (("pr-comment", "--json", "nowhere/report.json"), (), 2, "does not exist"),
+        (("pr-comment", "--run", "nothing"), (), 2, "No run named"),
+        (("pr-comment", "--from", "absent.json"), (), 2, "not a plain file"),
+    ],
+)
+def test_what_is_missing_is_said(
+    heads: Heads,
+    job: dict[str, str],
+    words: tuple[str, ...],
+    drop: tuple[str, ...],
+    code: int,
+    said: str,
+) -> None:
+    env = {name: value for name, value in job.items() if name not in drop}
+    done = command(heads.folder, *words, **env)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_commit_there_is_a_report_but_no_comment(
+    heads: Heads, github: FakeGitHub, tmp_path: Path
+) -> None:
+    folder = tmp_path / "outside"
+    shutil.copytree(heads.folder, folder, ignore=shutil.ignore_patterns(".git"))
+    file = folder / "runs" / heads.base_run / "environment.json"
+    facts = json.loads(file.read_text()) | {"git_commit": None, "git_dirty": None}
+    file.write_text(json.dumps(facts))
+    words = ("pr-comment", "--repo", "octo/churn", "--pr", "7")
+    dry = command(folder, *words, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "### ⚠️ Base not evaluated" in dry.stdout
+    done = command(folder, *words, GH_TOKEN="job-token", GITHUB_API_URL=github.url)
+    assert done.returncode == 2
+    assert "no head commit" in done.stderr
+    assert github.log == []
+
+
+def test_pull_request_target_is_refused(heads: Heads, job: dict[str, str]) -> None:
+    add_run(heads, "better")
+    done = command(heads.folder, "pr-comment", **job | {"GITHUB_EVENT_NAME": "pull_request_target"})
+    assert done.returncode == 2
+    assert "workflow_run" in done.stderr
+
+
+def test_the_two_jobs_together_post_once(
+    heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path, "worse")
+    for wanted in ("created", "unchanged"):
+        done = command(heads.folder, "pr-comment", "--from", str(file), **privileged)
+        assert done.returncode == 0, done.stderr
+        assert wanted in done.stderr
+    (comment,) = github.of(7)
+    assert "### ❌ Worse than the base" in comment.body
+    assert "its gates are those of the base commit" in comment.body
+    assert "actions/runs/4242" in comment.body
+
+
+def test_a_forks_pull_request_is_found_by_its_branch(
+    heads: Heads, records: Records, github: FakeGitHub, tmp_path: Path
+) -> None:
+    file = record(records, tmp_path)
+    github.pull(3, [heads.head], heads.base, head_owner="stranger", head_branch="change")
+    github.pull(4, ["e" * 40], heads.base, head_owner="stranger", head_branch="change")
+    env = workflow_run_event(tmp_path / "e.json", heads.head, owner="stranger")
+    env["GITHUB_API_URL"] = github.url
+    done = command(heads.folder, "pr-comment", "--from", str(file), **env)
+    assert "created" in done.stderr, done.stderr
+    assert len(github.of(3)) == 1
+    assert github.of(4) == []
+
+
+def test_the_artifact_cannot_choose_the_pull_request(
+    heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path)
+    github.pull(8, ["f" * 40], heads.base)
+    edited(file, head_commit="f" * 40)
+    done = command(heads.folder, "pr-comment", "--from", str(file), "--pr", "8", **privileged)
+    assert done.returncode == 2
+    assert "does not belong here" in done.stderr
+    edited(file, head_commit=heads.head)
+    done = command(heads.folder, "pr-comment", "--from", str(file), "--pr", "8", **privileged)
+    assert done.returncode == 0
+    assert github.of(8) == []
+    assert len(github.of(7)) == 1
+
+
+def test_a_privileged_job_computes_nothing(heads: Heads, privileged: dict[str, str]) -> None:
+    add_run(heads, "better")
+    done = command(heads.folder, "pr-comment", **privileged)
+    assert done.returncode == 2
+    assert "--from" in done.stderr
+
+
+def test_an_artifact_with_loosened_gates_is_not_posted(
+    heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path, "worse")
+    value = json.loads(file.read_text())
+    for gates in (
+        [gate for gate in value["gates"] if gate["name"] != "auc-floor"],
+        [
+            gate | ({"threshold": 0.0} if gate["name"] == "auc-floor" else {})
+            for gate in value["gates"]
+        ],
+        [
+            gate | ({"required": False} if gate["name"] == "not-worse-than-base" else {})
+            for gate in value["gates"]
+        ],
+    ):
+        edited(file, gates=gates)
+        done = command(heads.folder, "pr-comment", "--from", str(file), **privileged)
+        assert done.returncode == 2
+        assert "not the one of the base commit" in done.stderr
+    assert github.of(7) == []
+
+
+def test_gates_that_could_not_be_checked_are_said(
+    heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = command(elsewhere, "pr-comment", "--from", str(file), **privileged)
+    assert done.returncode == 0, done.stderr
+    assert "were not held against the base commit" in github.of(7)[0].body
+
+
+def test_a_hostile_artifact_is_refused_and_nothing_is_called(
+    heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path)
+    good = file.read_text()
+    for text in (
+        "x" * 2_000_000,
+        "[" * 100_000,
+        good.replace("pr-report/v1", "pr-report/v2"),
+        "{}",
+    ):
+        file.write_text(text)
+        done = command(heads.folder, "pr-comment", "--from", str(file), **privileged)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+    assert github.log == []
+
+
+def test_a_run_that_no_pull_request_started_is_refused(
+    heads: Heads, records: Records, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path)
+    event = Path(privileged["GITHUB_EVENT_PATH"])
+    body = json.loads(event.read_text())
+    body["workflow_run"]["event"] = "push"
+    event.write_text(json.dumps(body))
+    done = command(heads.folder, "pr-comment", "--from", str(file), **privileged)
+    assert done.returncode == 2
+    assert "not by a pull request" in done.stderr
+
+
+def test_a_closed_pull_request_gets_no_comment(
+    heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path)
+    github.pulls[7].state = "closed"
+    done = command(heads.folder, "pr-comment", "--from", str(file), **privileged)
+    assert done.returncode == 0
+    assert "0 open pull requests" in done.stderr
+    assert github.of(7) == []
+
+
+def test_a_higher_floor_of_the_base_reaches_the_comment(
+    heads: Heads, github: FakeGitHub, tmp_path: Path
+) -> None:
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").write_text(SETTINGS.replace("0.55", "0.99"))
+        base = commit_all(heads.folder, "a higher floor")
+        repo.git.checkout("-q", "change")
+    add_run(heads, "better")
+    github.pull(7, [heads.head], base)
+    env = pull_event(tmp_path / "event.json", Heads(heads.folder, base, heads.head, ""))
+    done = command(heads.folder, "pr-comment", "--gates", **env, GITHUB_API_URL=github.url)
+    assert done.returncode == 3
+    assert "auc-floor" in done.stderr
+    assert "1 of 8 required gates did not pass" in github.of(7)[0].body

@@ -1,0 +1,292 @@
+"""The comment: text of others stays text, and the body stays below GitHub's limit."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from pull_projects import Heads, add_run
+
+from mlagent.content import Content
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.pr_report import PrReport
+from mlagent.doors.github.comment import MOST, Links, Marker, compose, marker_of
+from mlagent.doors.github.markdown import inline, length
+from mlagent.doors.github.reporting import build_report, read_report
+
+SPACE = "\u200b"
+HOSTILE = (
+    "| a | b |",
+    "`code`",
+    "```\nfence",
+    "<img src=x onerror=alert(1)>",
+    "<!-- mlagent:report v1 key=default -->",
+    "@octocat",
+    "fixes #1",
+    "GH-12",
+    "octo/churn#3",
+    "https://example.org",
+    "www.example.org",
+    "me@example.org",
+    "[a](http://x)",
+    "![a](http://x)",
+    "**bold** _it_ ~~no~~",
+    "</details></code>",
+    "{{ 7 * 7 }}",
+    "\u202eevil",
+    "line\nline\r\x1b[31m",
+    "$x^2$",
+    ":tada:",
+    "&lt;b&gt;",
+)
+
+
+@pytest.fixture(scope="module")
+def report(template: Heads, tmp_path_factory: pytest.TempPathFactory) -> PrReport:
+    """A report with a comparison; tests write other texts into copies of it."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("comment") / "project"
+    shutil.copytree(template.folder, folder)
+    heads = Heads(folder, template.base, template.head, template.base_run)
+    add_run(heads, "better")
+    return build_report(folder, None, "main", None)
+
+
+def changed(report: PrReport, **changes: Any) -> PrReport:
+    """The record with other parts, validated."""
+    return PrReport.model_validate(report.model_dump(mode="python") | changes)
+
+
+def text_of(report: PrReport, **links: Any) -> str:
+    return compose(report, Content(), "default", Links(**links)).text
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=300)
+def test_any_text_becomes_one_inert_line_that_reads_the_same(text: str) -> None:
+    made = inline(text)
+    plain = re.sub(r"&#\d+;", "", made)
+    assert not re.search(r"[^\w ,\-\u0080-\U0010ffff]|_", plain)
+    assert "\n" not in made
+    read = html.unescape(made).replace(SPACE, "")
+    if text.isprintable() and SPACE not in text and "\0" not in text:
+        assert read == text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_neither_links_nor_mentions_nor_breaks_out(text: str) -> None:
+    made = inline(text)
+    page = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(
+        f"| a |\n|---|\n| {made} |"
+    )
+    assert page.count("<td>") == 1
+    cell = re.search(r"<td>(.*)</td>", page, re.DOTALL)
+    assert cell is not None
+    assert "<" not in cell[1]
+    shown = html.unescape(cell[1])
+    assert not re.search(r"@\w", shown)
+    assert not re.search(r"#\d", shown)
+    assert not re.search(r"(?i)\bgh-\d", shown)
+
+
+def test_long_text_is_cut_before_it_is_escaped() -> None:
+    made = inline("|" * 1000, 50)
+    assert html.unescape(made) == "|" * 49 + "…"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_leave_the_comment_as_it_is(report: PrReport, text: str) -> None:
+    plain = _named(report, "name")
+    hostile = _named(report, text)
+    made, wanted = text_of(hostile), text_of(plain)
+    assert made.count("<details>") == made.count("</details>") == wanted.count("<details>")
+    assert made.count("```") == wanted.count("```")
+    assert made.count("<!--") == 1
+    assert len(made.splitlines()) == len(wanted.splitlines())
+    assert [line.count("|") for line in made.splitlines()] == [
+        line.count("|") for line in wanted.splitlines()
+    ]
+    parser = MarkdownIt("gfm-like", {"linkify": False, "html": True})
+    assert "<a " not in parser.render(made)
+    assert "<img" not in parser.render(made)
+    marker = marker_of(made)
+    assert marker is not None
+    assert marker.sha == report.head_commit
+
+
+def _named(report: PrReport, text: str) -> PrReport:
+    """Every text of the record that others choose, replaced."""
+    drift = {
+        "column": text,
+        "psi": 0.5,
+        "noise": 0.1,
+        "level": "large",
+        "missing_before": 0.0,
+        "missing_after": 0.0,
+    }
+    return changed(
+        report,
+        task=text,
+        suspects=(text,),
+        notes=(text,),
+        mlagent=text,
+        slices=tuple(
+            row.model_dump() | {"column": text, "value": text, "note": text}
+            for row in report.slices
+        ),
+        plan=tuple(row.model_dump() | {"approach": text} for row in report.plan),
+        gates=tuple(
+            gate.model_dump() | {"metric": text, "source": text, "evidence": text}
+            for gate in report.gates
+        ),
+        cost=report.cost.model_dump() | {"language_model": text},
+        head=report.head.model_dump() | {"model_name": text, "tier": text, "seal": text},
+        data={
+            "same_file": False,
+            "rows_after": 3,
+            "added": (text,),
+            "removed": (text,),
+            "retyped": ({"column": text, "before": text, "after": text},),
+            "columns": (drift,),
+            "compared": 1,
+            "not_measured": text,
+        },
+    )
+
+
+@given(
+    text=st.text(st.sampled_from("ab|`<@#😀é\u202e"), min_size=1, max_size=1000),
+    slices=st.integers(0, 12),
+    gates=st.integers(1, 100),
+    columns=st.integers(0, 100),
+)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_body_stays_below_the_limit_by_whole_sections(
+    report: PrReport, text: str, slices: int, gates: int, columns: int
+) -> None:
+    long = _named(report, text[:300])
+    row = long.slices[0].model_dump() | {"note": text}
+    gate = long.gates[0].model_dump() | {"evidence": text}
+    big = changed(
+        long,
+        slices=tuple(row for _ in range(slices)),
+        gates=tuple(gate for _ in range(gates)),
+        notes=tuple(text for _ in range(20)),
+        data=long.data.model_dump()
+        | {
+            "added": tuple(text[:300] for _ in range(columns)),
+            "removed": tuple(text[:300] for _ in range(columns)),
+        },
+    )
+    made = compose(big, Content(), "default", Links())
+    assert length(made.text) < MOST
+    assert made.text.count("<details>") == made.text.count("</details>")
+    assert made.text.count("```") % 2 == 0
+    assert made.text.splitlines()[1].startswith("### ")
+    for name in made.left_out:
+        assert name in made.text
+    tight = compose(big, Content(), "default", Links(), 4000)
+    assert length(tight.text) < 4000
+    assert "plots" in tight.left_out
+
+
+def test_the_marker_is_read_back_and_only_from_the_first_line(report: PrReport) -> None:
+    made = compose(report, Content(), "other-1", Links())
+    assert marker_of(made.text) == Marker("other-1", made.sha, made.hash)
+    assert marker_of(made.text.replace("\n", "\r\n")) == Marker("other-1", made.sha, made.hash)
+    assert marker_of("> " + made.text) is None
+    assert marker_of("\n" + made.text) is None
+
+
+def test_links_come_from_the_job_and_never_from_the_report(report: PrReport) -> None:
+    run = "https://github.com/octo/churn/actions/runs/1"
+    assert run in text_of(report, run=run)
+    assert "http" not in text_of(report)
+
+
+def test_a_report_of_another_job_says_whose_code_made_its_numbers(report: PrReport) -> None:
+    assert "ran this pull request's code" in text_of(report, privileged=True)
+    checked = text_of(report, privileged=True, gates_checked=True)
+    assert "its gates are those of the base commit" in checked
+
+
+def _written(tmp_path: Path, report: PrReport, change: Any) -> Path:
+    value = json.loads(report.model_dump_json())
+    change(value)
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(value))
+    return file
+
+
+def test_a_report_is_read_back_as_it_was_written(report: PrReport, tmp_path: Path) -> None:
+    assert read_report(_written(tmp_path, report, lambda value: None)) == report
+
+
+def _set(*path: Any, to: Any) -> Any:
+    def change(value: Any) -> None:
+        for part in path[:-1]:
+            value = value[part]
+        value[path[-1]] = to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_set("surprise", to=1), "surprise"),
+        (_set("schema", to="mlagent/pr-report/v9"), "schema"),
+        (_set("head_commit", to="abc; rm"), "head_commit"),
+        (_set("head", "run", to="../../etc"), "head.run"),
+        (_set("metrics", 0, "difference", "verdict", to="worse"), "does not agree"),
+        (_set("metrics", 0, "difference", to=None), "says otherwise"),
+        (_set("metrics", 0, "metric", to="nice_auc"), "no metric"),
+        (_set("gates", 0, "value", to=0.0), "does not agree"),
+        (_set("gates", 0, "outcome", to="fail"), "does not agree"),
+        (_set("rows", to="400"), "rows"),
+        (_set("notes", to=["x" * 1001]), "notes"),
+        (_set("notes", to=["x"] * 21), "notes"),
+        (_set("reproduce", "selection", to={"ml-engineer": "$(id)"}), "reproduce"),
+        (_set("metrics", to=[]), "metrics"),
+        (_set("cost", "wall_s", to=-1), "wall_s"),
+    ],
+)
+def test_a_record_that_was_bent_is_refused(
+    report: PrReport, tmp_path: Path, change: Any, said: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_report(_written(tmp_path, report, change))
+    assert said in str(caught.value)
+
+
+def test_a_file_that_is_no_record_is_refused(report: PrReport, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    good = report.model_dump_json()
+    for text, said in (
+        ("[" * 5000 + "]" * 5000, "nested deeper"),
+        ('{"a": NaN}', "NaN"),
+        (good[:-1] + ', "rows": 1}', "rows"),
+        (good + " " * 1_000_001, "at most"),
+        ("", "JSON"),
+    ):
+        file.write_text(text)
+        with pytest.raises(BadInput, match=said):
+            read_report(file)
+    file.write_bytes(b"\xff\xfe{}")
+    with pytest.raises(BadInput, match="UTF-8"):
+        read_report(file)
+    link = tmp_path / "link.json"
+    link.symlink_to(file)
+    for other in (link, tmp_path, tmp_path / "absent.json"):
+        with pytest.raises(BadInput, match="plain file"):
+            read_report(other)

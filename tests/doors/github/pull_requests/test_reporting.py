@@ -1,0 +1,424 @@
+"""The report says the right thing of worse, better and equal models, and cannot be bent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from git import Repo
+from pull_projects import SETTINGS, Heads, add_run, commit_all, mlagent, pull_event
+
+from mlagent.content import Content
+from mlagent.contracts.errors import BadInput, PrerequisiteMissing
+from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.pr_report import PrReport
+from mlagent.contracts.run import Seal
+from mlagent.contracts.task import TaskSpec
+from mlagent.data.frames import read_frame, write_frame
+from mlagent.doors.github.comment import Links, compose
+from mlagent.doors.github.reporting import build_report
+from mlagent.doors.github.workflow_event import Event
+from mlagent.store.runs import RunFolder
+
+
+def report_of(heads: Heads, base: str | None = "main", event: Event | None = None) -> PrReport:
+    return build_report(heads.folder, None, base, event)
+
+
+def text_of(report: PrReport) -> str:
+    return compose(report, Content(), "default", Links()).text
+
+
+def gate(report: PrReport, name: str) -> str:
+    (found,) = [one.outcome for one in report.gates if one.name == name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("model", "verdict", "title", "outcome"),
+    [
+        ("better", "better", "### ✅ Better than the base", "pass"),
+        ("worse", "worse", "### ❌ Worse than the base", "fail"),
+        ("alike", "not distinguishable", "### ➖ Not distinguishable from the base", "pass"),
+    ],
+)
+def test_the_comment_says_what_the_paired_interval_says(
+    heads: Heads, model: str, verdict: str, title: str, outcome: str
+) -> None:
+    add_run(heads, model)
+    report = report_of(heads)
+    gap = report.metrics[0].difference
+    assert gap is not None
+    assert report.verdict == verdict
+    assert report.rows == 400
+    assert report.merge_base == report.base_commit == heads.base
+    assert report.head_commit == heads.head
+    assert {"better": gap.low > 0, "worse": gap.high < 0}.get(model, gap.low <= 0 <= gap.high)
+    text = text_of(report)
+    assert title in text
+    assert gate(report, "not-worse-than-base") == outcome
+    if model == "worse":
+        assert "required gates did not pass" in text
+    else:
+        assert "required gates passed" in text
+
+
+def test_the_difference_is_the_one_of_mlagent_compare(heads: Heads) -> None:
+    run = add_run(heads, "better")
+    report = report_of(heads)
+    done = mlagent(heads.folder, "compare", run, heads.base_run, "--json")
+    said = json.loads(done.stdout)["difference"]
+    gap = report.metrics[0].difference
+    assert gap is not None
+    assert gap.model_dump() == said
+
+
+def test_gates_have_the_numbers_of_the_run_folder(heads: Heads) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "better"))
+    report = report_of(heads)
+    values = {one.name: one.value for one in report.gates}
+    size = (run.path / "model" / "model.pkl").stat().st_size / 2**20
+    assert values["small-enough"] == pytest.approx(size)
+    rails = {one.name: one for one in report.rails}
+    assert rails["model_mb"].head == pytest.approx(size)
+    assert rails["predict_seconds"].head == values["quick-enough"]
+    assert values["quick-enough"] is not None
+    assert values["quick-enough"] > 0
+    assert rails["worst_slice"].head == values["no-bad-group"]
+    assert rails["leakage_suspects"].head == 0
+    assert gate(report, "calibrated") in ("pass", "fail")
+
+
+def test_label_metrics_keep_each_models_own_threshold(heads: Heads) -> None:
+    add_run(heads, "better")
+    report = report_of(heads)
+    (f1,) = [row for row in report.metrics if row.metric == "f1"]
+    assert f1.base is not None
+    for score, side in ((f1.head, report.head), (f1.base, report.base)):
+        assert side is not None
+        run = RunFolder(heads.folder / "runs" / side.run)
+        assert score.value == run.read("evaluation.json", Evaluation).metrics["f1"].value
+
+
+def test_the_plan_has_estimate_and_actual_of_each_agent(heads: Heads) -> None:
+    add_run(heads, "better")
+    report = report_of(heads)
+    assert {row.agent for row in report.plan} == {
+        "data-explorer",
+        "statistical-analyst",
+        "ml-engineer",
+    }
+    rows = {row.agent: row for row in report.plan}
+    assert rows["ml-engineer"].option == "option_a"
+    assert all(row.estimated_s > 0 for row in report.plan)
+    real = build_report(heads.folder, heads.base_run, None, None)
+    assert all(row.actual_s is not None and row.actual_s > 0 for row in real.plan)
+
+
+def test_a_base_that_was_not_evaluated_is_said_and_no_difference_is_shown(heads: Heads) -> None:
+    add_run(heads, "better")
+    shutil.rmtree(heads.folder / "runs" / heads.base_run)
+    report = report_of(heads)
+    assert report.standing == "base not evaluated"
+    assert report.verdict == "not compared"
+    assert all(row.difference is None and row.base is None for row in report.metrics)
+    assert gate(report, "not-worse-than-base") == "not measured"
+    assert not report.failed
+    text = text_of(report)
+    assert "### ⚠️ Base not evaluated" in text
+    assert f"no finished run of commit {heads.base[:7]} is here" in text
+    assert report.data.same_file  # known from git, without a base run
+
+
+def test_without_any_base_the_report_says_so(heads: Heads) -> None:
+    add_run(heads, "better")
+    report = report_of(heads, base=None)
+    assert "no base was named" in report.reason
+    assert any("working folder" in note for note in report.notes)
+
+
+def test_runs_under_different_seals_are_refused_with_a_sentence(heads: Heads) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "better"))
+    seal = run.read("seal.json", Seal)
+    run.write("seal.json", seal.model_copy(update={"id": "f" * 16}))
+    report = report_of(heads)
+    assert report.standing == "not comparable"
+    assert "judged under seal" in report.reason
+    assert report.metrics[0].difference is None
+    assert [one.name for one in report.failed] == ["not-worse-than-base"]
+    assert "Not comparable with the base" in text_of(report)
+
+
+def test_another_metric_does_not_evade_the_comparison(heads: Heads) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "worse"))
+    task = run.read("task.json", TaskSpec)
+    run.write("task.json", task.model_copy(update={"metric": "pr_auc"}))
+    report = report_of(heads)
+    assert report.standing == "not comparable"
+    assert "is scored by pr_auc" in report.reason
+    assert "not-worse-than-base" in [one.name for one in report.failed]
+
+
+def test_a_head_that_rewrites_the_truth_is_not_compared(heads: Heads) -> None:
+    run = heads.folder / "runs" / add_run(heads, "worse")
+    file = run / "predictions" / "vault.parquet"
+    frame = read_frame(file)
+    frame["truth"] = np.where(frame["model"] > 0.4, "yes", "no")
+    write_frame(frame, file)
+    report = report_of(heads)
+    assert report.standing == "not comparable"
+    assert "disagree on the truth" in report.reason
+
+
+def test_a_pull_request_cannot_loosen_its_own_gate(heads: Heads) -> None:
+    loose = SETTINGS.replace("threshold: 0.55, required: true", "threshold: 0.0, required: false")
+    tight = SETTINGS.replace("threshold: 0.55", "threshold: 0.99")
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").write_text(tight)
+        base = commit_all(heads.folder, "a higher floor")
+        repo.git.checkout("-q", "change")
+    (heads.folder / "mlagent.yaml").write_text(loose)
+    commit_all(heads.folder, "no floor")
+    add_run(heads, "better")
+    report = report_of(heads)
+    assert report.policy_commit == base
+    (floor,) = [one for one in report.gates if one.name == "auc-floor"]
+    assert (floor.threshold, floor.required, floor.outcome) == (0.99, True, "fail")
+    assert floor.source == "mlagent.yaml"
+
+
+def test_contracts_of_a_content_folder_come_from_the_base_too(
+    heads: Heads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = heads.folder / "team" / "contracts"
+    home.mkdir(parents=True)
+    shipped = Content().path("contracts/ml-engineer.yaml").read_text()
+    strict = shipped.replace(
+        "- {name: better-than-linear, metric: primary, comparison: better_than_linear, "
+        "required: false}",
+        "- {name: better-than-linear, metric: primary, comparison: better_than_linear, "
+        "required: true}",
+    )
+    assert strict != shipped
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (home / "ml-engineer.yaml").write_text(strict)
+        commit_all(heads.folder, "strict")
+        repo.git.checkout("-q", "change")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "ml-engineer.yaml").write_text(shipped)
+    add_run(heads, "worse")
+    monkeypatch.setenv("MLAGENT_CONTENT", str(heads.folder / "team"))
+    report = report_of(heads)
+    assert "better-than-linear" in [one.name for one in report.failed]
+
+
+def test_a_constraint_of_the_base_plan_stays_a_gate(heads: Heads) -> None:
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        file = heads.folder / "plan.yaml"
+        kept = file.read_text()
+        limit = "constraints:\n  - {kind: max_model_mb, value: 0.000001}"
+        assert "constraints: []" in kept
+        file.write_text(kept.replace("constraints: []", limit))
+        commit_all(heads.folder, "small models only")
+        repo.git.checkout("-q", "change")
+    add_run(heads, "better")
+    report = report_of(heads)
+    assert "max-model-mb" in [one.name for one in report.failed]
+
+
+def test_a_price_list_of_the_head_does_not_count(heads: Heads) -> None:
+    priced = SETTINGS.replace(
+        "gates:\n",
+        "cost:\n  'no': {'yes': 1}\n  'yes': {'no': 6}\ngates:\n"
+        "- {name: cheap, metric: cost, comparison: at_most, threshold: 0.001, required: true}\n",
+    )
+    free = priced.replace("'no': 6", "'no': 0").replace("'yes': 1", "'yes': 0")
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").write_text(priced)
+        commit_all(heads.folder, "prices")
+        repo.git.checkout("-q", "change")
+    (heads.folder / "mlagent.yaml").write_text(free)
+    add_run(heads, "better")
+    report = report_of(heads)
+    (cheap,) = [one for one in report.gates if one.name == "cheap"]
+    assert cheap.outcome == "fail"
+    assert cheap.value is not None
+    assert cheap.value > 0.1
+
+
+def test_a_broken_file_at_the_base_is_named_with_its_commit(heads: Heads) -> None:
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").write_text("schema: mlagent/settings/v1\ngatez: []\n")
+        base = commit_all(heads.folder, "broken")
+        repo.git.checkout("-q", "change")
+    add_run(heads, "better")
+    with pytest.raises(BadInput) as caught:
+        report_of(heads)
+    assert str(caught.value).startswith(f"At {base[:7]}: mlagent.yaml")
+    assert "gatez" in str(caught.value)
+
+
+def test_a_settings_file_that_is_a_link_is_not_followed(heads: Heads) -> None:
+    secret = heads.folder.parent / "secret.yaml"
+    secret.write_text("schema: mlagent/settings/v1\nbudget: 77s\n")
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").unlink()
+        (heads.folder / "mlagent.yaml").symlink_to(secret)
+        commit_all(heads.folder, "a link")
+        repo.git.checkout("-q", "change")
+    add_run(heads, "better")
+    report = report_of(heads)
+    assert "auc-floor" not in [one.name for one in report.gates]
+
+
+@pytest.mark.parametrize("name", ["--upload-pack=touch /tmp/x", "nowhere", "", "main..change"])
+def test_a_base_that_is_nothing_is_refused(heads: Heads, name: str) -> None:
+    add_run(heads, "better")
+    with pytest.raises(BadInput, match="neither a run here nor a commit"):
+        report_of(heads, base=name)
+
+
+def test_a_base_run_can_be_named(heads: Heads) -> None:
+    add_run(heads, "better")
+    report = report_of(heads, base=heads.base_run)
+    assert report.base is not None
+    assert report.base.run == heads.base_run
+    assert report.policy_commit == heads.base
+
+
+def test_a_base_run_with_uncommitted_changes_does_not_stand_for_the_commit(heads: Heads) -> None:
+    shutil.rmtree(heads.folder / "runs" / "x", ignore_errors=True)
+    dirty = add_run(heads, "worse", commit=heads.base, number=1, dirty=True)
+    shutil.rmtree(heads.folder / "runs" / heads.base_run)
+    _, head = dirty, _rename_base(heads, dirty)
+    report = build_report(heads.folder, head, "main", None)
+    assert report.standing == "base not evaluated"
+    assert "uncommitted changes" in report.reason
+
+
+def _rename_base(heads: Heads, source: str) -> str:
+    """A second run folder, made at the head."""
+    run = heads.folder / "runs" / "20990101-000000-50"
+    shutil.copytree(heads.folder / "runs" / source, run)
+    file = run / "environment.json"
+    facts = json.loads(file.read_text()) | {"git_commit": heads.head, "git_dirty": False}
+    file.write_text(json.dumps(facts))
+    return run.name
+
+
+def test_the_base_run_is_found_in_another_working_tree(heads: Heads, tmp_path: Path) -> None:
+    add_run(heads, "better")
+    tree = tmp_path / "base-tree"
+    with Repo(heads.folder) as repo:
+        repo.git.worktree("add", "--detach", str(tree), heads.base)
+    (tree / "runs").mkdir()
+    shutil.move(heads.folder / "runs" / heads.base_run, tree / "runs" / heads.base_run)
+    report = report_of(heads)
+    assert report.verdict == "better"
+
+
+def test_in_a_job_the_base_commit_of_the_event_holds(heads: Heads) -> None:
+    add_run(heads, "better")
+    event = Event(7, heads.head, heads.base, None, 1, False)
+    report = report_of(heads, base=None, event=event)
+    assert report.policy_commit == heads.base
+    assert report.verdict == "better"
+    gone = Event(7, heads.head, "a" * 40, None, 1, False)
+    with pytest.raises(PrerequisiteMissing, match="fetch-depth"):
+        report_of(heads, base="main", event=gone)
+
+
+def test_a_run_at_githubs_test_merge_is_held_against_the_base_branch(heads: Heads) -> None:
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "other.txt").write_text("meanwhile\n")
+        tip = commit_all(heads.folder, "meanwhile")
+        repo.git.checkout("-q", "-b", "merge", "main")
+        repo.git.merge("-q", "--no-ff", "change", "-m", "test merge")
+        merge = repo.head.commit.hexsha
+        repo.git.checkout("-q", "change")
+    add_run(heads, "worse", commit=tip, number=50)
+    add_run(heads, "better", commit=merge, number=99)
+    event = Event(7, heads.head, tip, merge, 1, False)
+    report = report_of(heads, base=None, event=event)
+    assert report.base is not None
+    assert report.base.commit == tip
+    assert report.head_commit == heads.head
+    assert not [note for note in report.notes if "was made at" in note]
+
+
+def test_a_run_of_another_commit_is_said(heads: Heads) -> None:
+    add_run(heads, "better", commit=heads.base)
+    event = Event(7, heads.head, heads.base, None, 1, False)
+    report = build_report(heads.folder, None, heads.base_run, event)
+    assert any("not at the head" in note for note in report.notes)
+
+
+def test_changed_data_is_compared_column_by_column(heads: Heads) -> None:
+    table = pd.read_csv(heads.folder / "churn.csv")
+    table["fee"] += 25
+    table["region"] = "north"
+    table = table.drop(columns=["start"])
+    table.loc[:900, "contract"] = "three | years"
+    table.to_csv(heads.folder / "churn.csv", index=False)
+    planned = mlagent(heads.folder, "plan", "churn model", "--budget", "12s")
+    assert planned.returncode == 0, planned.stderr
+    commit_all(heads.folder, "new data")
+    done = mlagent(heads.folder, "execute", "--select", "ml-engineer=option_a")
+    assert done.returncode == 0, done.stderr
+    report = report_of(heads)
+    data = report.data
+    assert not data.same_file
+    assert data.added == ("region",)
+    assert data.removed == ("start",)
+    found = {one.column: one for one in data.columns}
+    assert found["fee"].level == "large"
+    assert found["contract"].level == "large"
+    assert found["tenure"].level == "stable"
+    assert found["customer_id"].level == "not compared"
+    assert report.standing == "not comparable"
+    text = text_of(report)
+    assert "2 of " in text
+    assert "three" not in text  # a value of the data is not needed here
+
+    shutil.rmtree(heads.folder / "runs" / heads.base_run)
+    again = report_of(heads)
+    assert again.standing == "base not evaluated"
+    assert {one.column: one.psi for one in again.data.columns} == {
+        one.column: one.psi for one in data.columns
+    }
+
+
+def test_a_try_is_no_head(heads: Heads) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "better"))
+    manifest = run.manifest()
+    run.write("manifest.json", manifest.model_copy(update={"kind": "try"}))
+    with pytest.raises(BadInput, match="dev folds only"):
+        build_report(heads.folder, run.id, "main", None)
+
+
+def test_equal_runs_make_an_equal_comment(heads: Heads) -> None:
+    add_run(heads, "better")
+    first = compose(report_of(heads), Content(), "default", Links())
+    second = compose(report_of(heads), Content(), "default", Links())
+    assert first == second
+
+
+def test_no_path_of_this_machine_stands_in_the_record(heads: Heads, tmp_path: Path) -> None:
+    add_run(heads, "better")
+    event = pull_event(tmp_path / "event.json", heads)
+    done = mlagent(heads.folder, "pr-comment", "--dry-run", "--json", "-", **event)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path) not in done.stdout
+    assert "job-token" not in done.stdout + done.stderr
+    PrReport.model_validate_json(done.stdout, strict=True)
