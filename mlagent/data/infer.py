@@ -181,7 +181,14 @@ def _check_names(
 
 
 def _check_split(profile: Profile, group: str | None, time: str | None) -> None:
-    """Groups are several; a time column has moments in an order."""
+    """Groups are several; a time column has moments in an order; it is one or the other."""
+    if group is not None and time is not None:
+        raise BadInput(
+            f"A split by --group {group!r} and by --time {time!r} at once is not built: one of the "
+            "two would be ignored, and the score would be too good.",
+            remedy="Keep --group when rows of one group resemble each other; keep --time when the "
+            "model will predict later rows of the same groups.",
+        )
     for flag, name in (("--group", group), ("--time", time)):
         column = profile.column(name) if name is not None else None
         if column is None or column.distinct + (flag == "--group" and column.missing > 0) > 1:

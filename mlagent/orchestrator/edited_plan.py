@@ -106,6 +106,11 @@ class EditedPlan(Plan):
                 raise ValueError(f"task.{field}: the table has no column {name!r}{hint}")
         if task.target not in self.columns.found:
             raise ValueError(f"columns.found has no line for the target {task.target!r}")
+        if task.group is not None and task.time is not None:
+            raise ValueError(
+                f"task.group ({task.group!r}) and task.time ({task.time!r}): a split by both at "
+                "once is not built; remove one of them"
+            )
         ordered = self.columns.found.get(task.time or "")
         if ordered is not None and ordered.dtype not in ORDERED:
             raise ValueError(

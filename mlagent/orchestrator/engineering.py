@@ -70,7 +70,9 @@ def score_candidates(bench: Bench, state: State) -> None:
     each = fold_seconds(bench, budget, folds, spent * 0.5 + 2.0)
     state.facts["fold_budget_s"] = each
     state.chosen = author(bench, state, option, each)
-    if left(bench, state) < 8 and budget < 30:
+    if bench.stop():
+        state.scored[option] = FoldResult(option, outcome="no score: stopped by the user")
+    elif left(bench, state) < 8 and budget < 30 and state.request.replay is None:
         state.notes.append(
             "The budget was too small for the chosen option; only linear was fitted."
         )

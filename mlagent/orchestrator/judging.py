@@ -41,6 +41,12 @@ def judge(bench: Bench, state: State) -> None:
     on_vault = len(state.judged) > 0
     if state.facts["resumed"] and _judged_before(bench, state):
         return
+    if bench.stop():
+        state.notes.append(
+            f"Stopped by the user after {bench.stop.at - bench.started:.0f} s of "
+            f"{state.request.budget_s:g} s: what was fitted until then is judged."
+        )
+        bench.journal.append("stopped", by="the user")
     inputs = _on_vault(bench, state) if on_vault else _out_of_fold(bench, state)
     state.evaluation = evaluate(inputs)
     bench.run.write("evaluation.json", state.evaluation)

@@ -90,6 +90,11 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
     if out.exists() and out.resolve() == file.resolve():
         raise BadInput(f"--out {str(out)!r} is the input file itself.")
     project, settings = Project(folder), read_settings(folder)
+    if out.exists() and not project.is_output(out):
+        raise BadInput(
+            f"--out {str(out)!r} exists, and `mlagent predict` did not write it as it is now.",
+            remedy="Give another name, or move that file away.",
+        )
     run = project.runs.find(run_name)
     if not (run.path / "model" / "model.pkl").is_file():
         raise BadInput(f"Run {run.id} holds no model.", remedy="`mlagent runs` lists the runs.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,10 +60,12 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.count = 0
+        self.at = 0.0  # of the first, by the monotonic clock
 
     def press(self) -> None:
         """One Ctrl-C. Raises Interrupted on the second."""
         self.count += 1
+        self.at = self.at or time.monotonic()
         if self.count > 1:
             raise Interrupted(
                 "Stopped.", remedy="`mlagent execute --resume` goes on with this run."

@@ -118,12 +118,22 @@ def choose(
         name, why = linear, f"{asked_for} has no score on the dev folds ({said}), so linear ships."
     elif baseline is not None and sign(metric) * (wanted.value - baseline.value) < 0:
         name = linear
+        ours, theirs = apart(wanted.value, baseline.value)
         why = (
-            f"{asked_for} scored {wanted.value:.4g} on the dev folds, worse than linear's "
-            f"{baseline.value:.4g}, so linear ships."
+            f"{asked_for} scored {ours} on the dev folds, not as good as linear's {theirs}, so "
+            "linear ships."
         )
     ordered = sorted(
         (row.model_copy(update={"chosen": row.name == name}) for row in board),
         key=lambda row: (row.score is None, -sign(metric) * row.score.value if row.score else 0.0),
     )
     return Choice(name, tuple(ordered), why)
+
+
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Two different numbers with as many digits, four or more, as it takes to tell them apart."""
+    for digits in range(4, 17):
+        shown = f"{one:.{digits}g}", f"{other:.{digits}g}"
+        if shown[0] != shown[1]:
+            break
+    return shown

@@ -17,6 +17,12 @@ SMALL_ROWS = 500
 MANY_TRIES = 20
 CONTAINER_TIER = "T3"
 PERFECT = {"maximize": 1.0, "minimize": 0.0}
+NEARLY = 0.001
+"""Nearly perfect: so small a share of the way from the dummy to perfect is left."""
+WHY_SUSPECT = {
+    False: "It predicts the target almost alone",
+    True: "They predict the target almost alone, each or together (the findings say how)",
+}
 
 CANNOT_SEE: tuple[str, ...] = (
     "Leakage inside features: a column that is known only after the outcome looks like a good "
@@ -120,8 +126,10 @@ def _weaknesses(facts: VerdictFacts) -> list[str]:
         )
     if facts.to_dummy.verdict != "better":
         said.append("It has not been shown to have learned anything: do not use it.")
-    if facts.model.value == PERFECT[METRICS[facts.metric].direction]:
-        said.append("A perfect score is more often a leak than a success: look at the features.")
+    if _nearly_perfect(facts):
+        said.append(
+            "So nearly perfect a score is more often a leak than a success: look at the features."
+        )
     if facts.model.n < SMALL_ROWS:
         said.append(
             f"Only {facts.model.n:,} rows were judged: differences smaller than the intervals "
@@ -130,8 +138,8 @@ def _weaknesses(facts: VerdictFacts) -> list[str]:
     if facts.suspects:
         names = ", ".join(repr(name) for name in facts.suspects)
         said.append(
-            f"Suspect, kept: {names}. Each predicts the target almost alone; if it is known only "
-            "after the outcome, exclude it and run again."
+            f"Suspect, kept: {names}. {WHY_SUSPECT[len(facts.suspects) > 1]}; what is known only "
+            "after the outcome should be excluded, and the run repeated."
         )
     if facts.judged_on != "out-of-fold" and facts.opening > 1:
         said.append(
@@ -149,3 +157,8 @@ def _weaknesses(facts: VerdictFacts) -> list[str]:
             "its reach was not enforced."
         )
     return said
+
+
+def _nearly_perfect(facts: VerdictFacts) -> bool:
+    best = PERFECT[METRICS[facts.metric].direction]
+    return abs(best - facts.model.value) <= NEARLY * abs(best - facts.dummy.value)

@@ -101,29 +101,32 @@ class Project:
         return opened
 
     def note_output(self, path: Path) -> None:
-        """Remember a file that `predict` wrote into this folder: it is no table to learn from."""
+        """Remember a file that `predict` wrote: it is no table to learn from, and may be written
+        again."""
         folder, path = self.folder.resolve(), path.resolve()
-        if not path.is_relative_to(folder):
-            return
         self._make_state()
         noted = {
             name: sha
             for name, sha in self._outputs().items()
             if (folder / name).is_file()  # what was removed or moved away is forgotten
         }
-        noted[path.relative_to(folder).as_posix()] = sha256_of(path)
+        noted[self._output_name(path)] = sha256_of(path)
         write_json(self.state / "outputs.json", noted)
 
     def is_output(self, path: Path) -> bool:
         """Whether `predict` wrote this file, and it is still as it was written."""
-        folder, path = self.folder.resolve(), path.resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
+        if not path.is_file():
             return False
-        noted = self._outputs().get(path.relative_to(folder).as_posix())
+        noted = self._outputs().get(self._output_name(path.resolve()))
         return noted is not None and noted == sha256_of(path)
 
+    def _output_name(self, path: Path) -> str:
+        """Relative below this folder, else absolute."""
+        folder = self.folder.resolve()
+        return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+
     def _outputs(self) -> dict[str, str]:
-        """Path below the folder -> sha256 as written; empty when the file is absent or damaged."""
+        """Path -> sha256 as written; empty when the file is absent or damaged."""
         file = self.state / "outputs.json"
         try:
             noted = load_json(file.read_text(encoding="utf-8"), str(file))

@@ -218,6 +218,7 @@ def visits(put: Put) -> TableProfile:
         ({"time": "site"}, "'site', which does not tell rows apart", "leave --time out"),
         ({"group": "site"}, "'site', which does not tell rows apart", "leave --group out"),
         ({"group": "note"}, "every cell is missing", "leave --group out"),
+        ({"group": "ward", "time": "day"}, "at once is not built", "Keep --group"),
         ({"group": "ward"}, None, None),
         ({"time": "day"}, None, None),
         ({"time": "year"}, None, None),

@@ -144,7 +144,19 @@ def test_predictions_are_no_table_to_learn_from_whatever_their_name(project: Pat
     asked = mlagent(project, "plan", "churn model").stderr
     assert "'churn.csv', 'stdout.txt'" in asked
     assert "p.csv" not in asked
+    again = mlagent(project, "predict", "churn.csv", "--out", "p.csv")
+    assert again.returncode == 0, again.stderr
     (project / "p.csv").unlink()
+
+
+def test_predictions_overwrite_no_file_that_predict_did_not_write(project: Path) -> None:
+    before = (project / "churn.csv").read_bytes()
+    new = project.parent / "some.csv"
+    churn_frame(rows=5, seed=9).to_csv(new, index=False)
+    done = mlagent(project, "predict", str(new), "--out", "churn.csv")
+    assert done.returncode == 2
+    assert "'churn.csv' exists" in done.stderr
+    assert (project / "churn.csv").read_bytes() == before
 
 
 def test_a_missing_feature_column_is_named(project: Path) -> None:
@@ -254,4 +266,5 @@ def test_the_first_ctrl_c_ends_training_and_judges_the_best_so_far(tmp_path: Pat
     assert time.monotonic() - began < 60
     assert rest.count("Press Ctrl-C again to stop now.") == 1
     assert "cut" in rest
+    assert "Stopped by the user after" in rest
     assert "difference to linear" in rest

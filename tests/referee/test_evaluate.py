@@ -13,7 +13,7 @@ from mlagent.contracts.evaluation import Difference, Evaluation, Score
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
 from mlagent.referee.gates import Measured, evaluate_gates
-from mlagent.referee.leaderboard import candidate_score, choose, out_of_fold
+from mlagent.referee.leaderboard import apart, candidate_score, choose, out_of_fold
 from mlagent.referee.metrics import Truth, Undefined, compute
 
 GATES = (
@@ -147,7 +147,8 @@ def test_the_verdict_says_better_only_when_the_interval_does():
         ({"opening": 3}, "opening 3 of the same vault"),
         ({"tries": 50}, "50 candidates have been scored"),
         ({"tier": "T0"}, "tier T0, without a container"),
-        ({"suspects": ("total",)}, "Suspect, kept: 'total'"),
+        ({"suspects": ("total",)}, "Suspect, kept: 'total'. It predicts the target almost alone;"),
+        ({"suspects": ("a", "b")}, "'a', 'b'. They predict the target almost alone, each or toge"),
         ({"n": 200}, "Only 200 rows were judged"),
         ({"chosen_over": "option_b was below linear, so linear ships."}, "so linear ships."),
         ({"notes": ("Trained on a sample of 1000 rows.",)}, "Trained on a sample"),
@@ -162,6 +163,8 @@ def test_a_perfect_score_is_doubted_and_a_useless_model_is_not_recommended():
     made = inputs(400)
     perfect = dict(made.predictions, model=made.truth.y.astype(float))
     assert "more often a leak" in evaluate(replace(made, predictions=perfect)).verdict
+    nearly = dict(made.predictions, model=np.where(np.arange(400) == 0, 0.5, perfect["model"]))
+    assert "more often a leak" in evaluate(replace(made, predictions=nearly)).verdict
     useless = dict(made.predictions, model=np.full(400, 0.5))
     assert "do not use it" in evaluate(replace(made, predictions=useless)).verdict
 
@@ -257,7 +260,7 @@ def test_the_board_is_ordered_and_linear_ships_when_the_option_is_below_it():
         [linear, row("noise", np.random.default_rng(0).random(400))], "roc_auc", asked_for="noise"
     )
     assert below.name == "linear"
-    assert "worse than linear" in below.why
+    assert "not as good as linear" in below.why
 
 
 def test_clusters_widen_every_interval_of_the_record():
@@ -273,3 +276,9 @@ def test_clusters_widen_every_interval_of_the_record():
         (honest.metrics["brier"], plain.metrics["brier"]),
     ):
         assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+def test_two_scores_that_differ_late_are_shown_apart():
+    assert apart(0.84461, 0.84463) == ("0.84461", "0.84463")
+    assert apart(0.8, 0.9) == ("0.8", "0.9")
+    assert apart(0.5, 0.5) == ("0.5", "0.5")

@@ -243,3 +243,14 @@ def late(tree: Any, name: str, seconds: float) -> None:
         return answer(*given, **named)
 
     setattr(tree, name, after_a_while)
+
+
+def test_rounds_in_which_no_split_helps_are_repeated_too(load: Callable[[str], Any]) -> None:
+    learner = load("option_b").module.LightGBM
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 2)).astype(np.float32), rng.integers(0, 2, 300)
+    target = SimpleNamespace(task="binary", n_classes=2, metric="roc_auc")
+    stubborn = {"min_data_in_leaf": 15, "lambda_l2": 1e6, "min_gain_to_split": 1.0}
+    asked = learner(stubborn, target, 0, 1).fit(x, y, None, None, 50, np.inf)
+    assert asked.booster.current_iteration() < 50
+    assert asked.done == 50

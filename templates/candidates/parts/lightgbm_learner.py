@@ -63,13 +63,14 @@ class LightGBM:
         categories = list(categorical) if self.native else []
         data = lightgbm.Dataset(x, y, params=self.params, categorical_feature=categories)
         if rounds is not None:
+            self.done = rounds  # fewer trees may come of them: where no split helps, none is made
 
             def stop(env):
                 if time.monotonic() > deadline:
+                    self.done = env.iteration + 1
                     raise lightgbm.callback.EarlyStopException(env.iteration, [])
 
             self.booster = lightgbm.train(self.params, data, rounds, callbacks=[stop])
-            self.done = self.booster.current_iteration()
             return self
         curves = {}
         moments = []
