@@ -330,7 +330,9 @@ def _text(value: str) -> yaml.ScalarNode:
         and "'" in value
         and (": " in value or " #" in value or value[:1] in "'[{&*!|>%@`\"")
     ):
-        style = '"' if len(value) <= 80 else ">"  # rather than doubling every quote
+        # rather than doubling every quote; lines that begin with a blank are not folded back
+        folds = len(value) > 80 and not value.startswith((" ", "\t"))
+        style = ">" if folds else '"'
     return yaml.ScalarNode(_STR, value, style=style)
 
 

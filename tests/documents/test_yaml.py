@@ -95,8 +95,13 @@ def test_what_is_dumped_is_read_back_equal(
     assert Words.model_validate(load_yaml(dump_yaml(record), "f")) == record
 
 
+BLANKS = "  ::' : " + " ".join([":" * 9] * 9) + " :"
+"""Folded, its last blank would come back as a line break."""
+
+
 @pytest.mark.parametrize(
-    "word", ["yes", "no", "1.0", "1e5", "0123", "null", "~", "", "{{7*7}}", "a: b", "# x", "- x"]
+    "word",
+    ["yes", "no", "1.0", "1e5", "0123", "null", "~", "", "{{7*7}}", "a: b", "# x", "- x", BLANKS],
 )
 def test_words_that_look_like_something_else_survive_a_round_trip(word: str) -> None:
     record = Words(words=(word,), by_name={word: word}, number=1e-5)

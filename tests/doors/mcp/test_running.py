@@ -153,4 +153,4 @@ def test_a_candidate_is_scored_on_dev_folds_and_a_cancelled_one_is_ended_without
     assert (tried["place"], tried["of"]) == (1, 1)
     assert tried["score"]["low"] <= tried["score"]["value"] <= tried["score"]["high"]
     scored = [row for row in read_board(tmp_path).rows if row.entry.score is not None]
-    assert [row.entry.name for row in scored] == ["mine"]
+    assert [row.entry.name for row in scored] == ["mine", "dummy"]
