@@ -324,6 +324,7 @@ def _text(value: str) -> yaml.ScalarNode:
         quoted = not isinstance(plain(value), str)
     except OverflowError:
         quoted = True
+    quoted = quoted or value.startswith((":", "?"))  # plain in YAML, but it looks like a key
     style = "'" if quoted else "|" if "\n" in value.strip("\n") else None
     if (
         style is None
