@@ -18,6 +18,15 @@ Lines = dict[DocumentPath, int]
 MAX_LISTED = 5
 
 
+class RefusedAt(ValueError):
+    """A validator's refusal of one part of a record; `path` leads there from the validator's own
+    place, so that the sentence names that part's line."""
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 def dotted(path: Sequence[str | int]) -> str:
     """`('agent_plans', 'ml-engineer', 'pros', 0)` -> `agent_plans.ml-engineer.pros[0]`."""
     text = ""
@@ -31,7 +40,9 @@ def explain_refusal(
 ) -> str:
     said: dict[DocumentPath, list[str]] = {}
     for error in problem.errors(include_url=False):
-        path, tail = _in_document(value, error["loc"])
+        raised = error.get("ctx", {}).get("error")
+        inner = raised.path if isinstance(raised, RefusedAt) else ()
+        path, tail = _in_document(value, (*error["loc"], *inner))
         sentence = _sentence(error, model, value, path, tail)
         known = said.setdefault((*path, tail) if error["type"] == "missing" else path, [])
         if sentence not in known:
@@ -83,6 +94,8 @@ def _sentence(error: Any, model: type[BaseModel], value: Any, path: DocumentPath
     if kind in ("value_error", "assertion_error"):
         return str(error["ctx"]["error"]).rstrip(".")
     message = str(error["msg"]).removeprefix("Input ").rstrip(".")
+    message = re.sub(r"a valid (tuple|list)\b", "a list", message)
+    message = re.sub(r"a valid dictionary( or instance of \w+)?", "a map", message)
     return f"{_show(given)} is refused: it {message[:1].lower()}{message[1:]}"
 
 

@@ -5,14 +5,16 @@ Hardening (network, capabilities, seccomp, user) is not a setting and has no key
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mlagent.contracts.base import Finite, Record
 from mlagent.contracts.contract import QualityGate
 from mlagent.contracts.errors import BadInput
+from mlagent.contracts.metrics import METRICS
 from mlagent.documents import read_record
 
 FILE = "mlagent.yaml"
@@ -48,6 +50,25 @@ class Settings(Record):
     quantile: float = Field(0.5, gt=0, lt=1)
     gates: tuple[QualityGate, ...] = ()
     sandbox: SandboxSettings = SandboxSettings()
+
+    @field_validator("metric")
+    @classmethod
+    def _metric_is_known(cls, metric: str | None) -> str | None:
+        if metric is not None and metric not in METRICS:
+            meant = difflib.get_close_matches(metric.lower(), METRICS, n=1)
+            hint = f" (did you mean {meant[0]!r}?)" if meant else ""
+            raise ValueError(f"{metric!r} is not known{hint}; allowed values: {', '.join(METRICS)}")
+        return metric
+
+    @field_validator("budget")
+    @classmethod
+    def _budget_is_a_time(cls, budget: str | None) -> str | None:
+        if budget is not None:
+            try:
+                parse_duration(budget)
+            except BadInput as problem:
+                raise ValueError(str(problem)) from None
+        return budget
 
 
 def read_settings(folder: Path) -> Settings:

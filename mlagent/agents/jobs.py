@@ -194,7 +194,7 @@ class Desk:
             if not outcome.ok or found is None:
                 raise MlagentError(
                     f"The {agent} did not finish ({name}): {outcome.sentence}",
-                    remedy=last_words(outcome.log),
+                    remedy="" if outcome.verdict == "exit" else last_words(outcome.log),
                 )
             text = found.path.read_text(encoding="utf-8")
             try:

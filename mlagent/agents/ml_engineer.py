@@ -22,11 +22,13 @@ from mlagent.referee.check import check_prediction
 from mlagent.referee.metrics import Truth
 from mlagent.sandbox.collect import BadArray, read_npy
 
-from .jobs import MB, Desk, last_words, never
+from .jobs import MB, Desk, never
+from .left_nothing import without_model, without_predictions
 
 MODEL_MB = 1024
 APART_GRACE_S = 8.0
-"""Seconds beyond its budget that a stranger's fit gets for the container and its imports."""
+"""Seconds beyond its budget that a stranger's first fit gets for the container and its imports;
+later folds get what the first prediction needed for that, see `grace_after`."""
 START_S = 20.0
 """Seconds a job may take beside its own budget: container, imports, reading and writing."""
 
@@ -208,6 +210,7 @@ def score_apart(
         budget_s: seconds for the fit of each fold.
     """
     result = FoldResult(candidate.name)
+    grace_s = APART_GRACE_S
     for index, row in enumerate(folds):
         where = f"fold {index + 1} of {len(folds)}"
         train = rows.write_train(dev[row == 1], desk.scratch / "fold.parquet")
@@ -217,7 +220,7 @@ def score_apart(
             train=train,
             budget_s=budget_s,
             into=desk.folder(f"out/{candidate.name}-{index}"),
-            grace_s=APART_GRACE_S,
+            grace_s=grace_s,
         )
         result.fit_seconds += fitted.fit_seconds
         result.busy_seconds += fitted.fit_seconds
@@ -242,7 +245,13 @@ def score_apart(
             result.outcome = f"{outcome} ({where})"
             return result
         result.predictions[index] = handed.restore(array)
+        grace_s = grace_after(seconds)
     return result
+
+
+def grace_after(predict_s: float) -> float:
+    """Seconds for container and imports of a fit, from those of a whole prediction job."""
+    return min(APART_GRACE_S, 1.5 * predict_s + 1.5)
 
 
 def fit(
@@ -273,8 +282,8 @@ def fit(
     seconds = _number(told.get("fit_seconds")) or outcome.wall_s
     model = outcome.files.get("model.pkl")
     if model is None:
-        why = "time" if outcome.verdict == "time" else _why(outcome)
-        return Fitted(into, None, f"no model: {why}", seconds, outcome.wall_s)
+        why = without_model(outcome, budget_s + grace_s)
+        return Fitted(into, None, why, seconds, outcome.wall_s)
     state = "ok"
     if not outcome.ok:
         state = f"kept the last model that was yielded ({outcome.sentence})"
@@ -309,20 +318,13 @@ def predict(
     )
     file = outcome.files.get("predictions.npy")
     if not outcome.ok or file is None:
-        refused = f" ({'; '.join(outcome.refused)})" if outcome.refused else ""
-        return None, f"no score: {_why(outcome)}{refused}", outcome.wall_s
+        why = without_predictions(outcome, rows, width(truth))
+        return None, f"no score: {why}", outcome.wall_s
     holder: dict[int, np.ndarray] = {}
     problem = _take(file.path, rows, truth, 0, holder)
     if problem:
         return None, f"no score: {problem}", outcome.wall_s
     return holder[0], "ok", outcome.wall_s
-
-
-def _why(outcome: Outcome) -> str:
-    """The sandbox's sentence and, for code that failed by itself, its last words."""
-    if outcome.verdict != "exit":
-        return outcome.sentence
-    return f"{outcome.sentence} {last_words(outcome.log)}".rstrip()
 
 
 def _take(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .output import Json, console, interval, print_json, signed
+from .usage import PlainUsage
 
 runs_app = typer.Typer(help="List, remove or prune runs.", rich_markup_mode=None)
 
@@ -16,7 +17,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.add_typer(runs_app, name="runs", invoke_without_command=True)
     app.command(epilog="Example:\n\n  mlagent board")(board)
-    app.command(epilog="Example:\n\n  mlagent compare 20260101-1200 20260102-0900")(compare)
+    app.command(cls=PlainUsage, epilog="Example:\n\n  mlagent compare 20260101-1200 20260102-0900")(
+        compare
+    )
     app.command(epilog="Example:\n\n  mlagent report --open")(report)
 
 
@@ -119,8 +122,10 @@ def board(as_json: Json = False) -> None:
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A run.")],
-    b: Annotated[str | None, typer.Argument(help="Another; default: the latest.")] = None,
+    a: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
+    b: Annotated[
+        str | None, typer.Argument(metavar="OTHER", help="Another; default: the latest.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare two runs on the same vault rows, paired."""

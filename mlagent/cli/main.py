@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from mlagent import __version__
-from mlagent.contracts.errors import Interrupted, MlagentError
+from mlagent.contracts.errors import BadInput, Interrupted, MlagentError
 
 from . import (
     agent_export_commands,
@@ -106,6 +106,16 @@ def _crash(error: Exception) -> None:
     typer.echo(f"mlagent: {message}\n  {remedy}", err=True)
 
 
+def _about_file(error: OSError) -> BadInput:
+    """A file or folder that the system refused: what, and why. The traceback is kept on disk."""
+    what = error.filename2 or error.filename
+    why = error.strerror or type(error).__name__
+    return BadInput(
+        f"{str(what)!r} cannot be used: {why}." if what else f"The system refused: {why}.",
+        remedy="Check the path, its permissions and the free space, then run the command again.",
+    )
+
+
 def main() -> None:
     """Run the command line and leave with the documented exit code."""
     try:
@@ -124,6 +134,9 @@ def main() -> None:
             raise
         nobody_reads(sys.stdout)
         code = 0
+    except OSError as error:
+        _show(_about_file(error))
+        code = BadInput.exit_code
     except Exception as error:
         show = getattr(error, "show", None)
         if callable(show):  # click's own usage errors explain themselves

@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 def plan(
     task: Annotated[str, typer.Argument(help="What you want, in a sentence.", metavar="TASK")],
-    data: Annotated[Path | None, typer.Option(help="CSV, Parquet or JSON Lines.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="CSV, Parquet or JSON Lines.", metavar="<path>")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     metric: Annotated[str | None, typer.Option(help="Such as roc_auc, log_loss, rmse.")] = None,
     positive: Annotated[
@@ -98,6 +100,9 @@ def show_plan(made: Plan) -> None:
     """The plan as tables: what was inferred, options with trade-offs, the review."""
     from rich.text import Text
 
+    from mlagent.data.find import SHOWN, unread_tables
+    from mlagent.data.sniff import WHAT_IS_READ
+
     out = console()
     task = made.task
     if made.data is not None:
@@ -110,6 +115,10 @@ def show_plan(made: Plan) -> None:
         out.print(f"Task: {task.kind}, target {task.target!r}, metric {task.metric}")
     else:
         out.print("No table here: a plan from words alone, with its assumptions as conditions.")
+        if unread := unread_tables(Path.cwd()):
+            more = f" and {len(unread) - SHOWN} more" if len(unread) > SHOWN else ""
+            named = ", ".join(map(repr, unread[:SHOWN]))
+            out.print(f"Seen and not read: {named}{more}. {WHAT_IS_READ}")
     for item in task.inferred:
         if item.confidence != "given":
             out.print(f"  {item.field} = {item.value} ({item.confidence}): {item.how}", style="dim")

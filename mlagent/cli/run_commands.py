@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .output import Json, console, print_json
+from .usage import PlainUsage
 
 if TYPE_CHECKING:
     from mlagent.contracts.evaluation import Gate
@@ -31,7 +32,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command(epilog=EXECUTE)(execute)
     app.command("try", epilog="Example:\n\n  mlagent try my_candidate --mine")(try_)
-    app.command(epilog="Example:\n\n  mlagent predict new_customers.csv --out scored.csv")(predict)
+    app.command(
+        cls=PlainUsage, epilog="Example:\n\n  mlagent predict new_customers.csv --out scored.csv"
+    )(predict)
     app.command(epilog="Example:\n\n  mlagent demo --budget 60s")(demo)
 
 
@@ -56,7 +59,7 @@ def execute(
     test: Annotated[Path | None, typer.Option(help="Your own hold-out becomes the vault.")] = None,
     memory: Annotated[int | None, typer.Option(help="MB for each job in the sandbox.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
-    replay: Annotated[str | None, typer.Option(help="Follow the schedule of this run.")] = None,
+    replay: Annotated[str | None, typer.Option(help="Repeat this run's model.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 3 when a required gate fails.")
@@ -161,7 +164,12 @@ def try_(
     mine: Annotated[
         bool, typer.Option("--mine", help="You wrote or read this code (class C).")
     ] = False,
-    budget: Annotated[str, typer.Option(help="Wall clock for all folds.")] = "60s",
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="Wall clock for all folds; a fit that does not end costs seconds more on each."
+        ),
+    ] = "60s",
     memory: Annotated[int | None, typer.Option(help="MB for each job in the sandbox.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -9,6 +9,7 @@ memory stays bounded. Does not: type anything (`profile`), or keep the table aft
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE_PRIME = 1_000_003
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 
 
 class Table(Closing):
@@ -140,7 +142,7 @@ def open_table(path: Path, *, minimum_rows: int = 2) -> Table:
                 )
             engine = Engine([path])
             notes = [note] if note else []
-            if head.lstrip().startswith("{"):
+            if _is_json_lines(head, path):
                 table = _open_json_lines(path, seen, engine, encoding, notes)
             else:
                 table = _open_csv(path, seen, engine, encoding, head, notes)
@@ -200,6 +202,19 @@ def _decode_head(seen: Scan, encoding: str, path: Path) -> str:
             remedy="Save it as utf-8. " + WHAT_IS_READ,
         ) from None
     return text.lstrip("\ufeff")
+
+
+def _is_json_lines(head: str, path: Path) -> bool:
+    """Whether the first line is a JSON object, or what looks like a broken one. A CSV's first
+    column may be called {a}."""
+    line = next((line.strip() for line in head.split("\n") if line.strip()), "")
+    if not line.startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        broken = line == "{" or line.startswith(('{"', '{ "'))
+        return broken or path.suffix.lower() in JSON_SUFFIXES
 
 
 def _open_parquet(path: Path, seen: Scan, engine: Engine) -> Table:

@@ -12,6 +12,10 @@ from pathlib import Path
 from mlagent.contracts.errors import BadInput
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson")
+NOT_READ = (
+    ".gz", ".bz2", ".xz", ".zst", ".zip", ".xlsx", ".xls", ".ods", ".json", ".feather", ".arrow",
+    ".orc", ".avro", ".dta", ".sav", ".sas7bdat", ".h5", ".db", ".sqlite", ".duckdb",
+)  # fmt: skip
 NOT_DATA = (
     "requirements",
     "readme",
@@ -33,7 +37,7 @@ def _nobody(_: Path) -> bool:
 
 def find_table(
     folder: Path,
-    flag: Path | None = None,
+    flag: Path | str | None = None,
     configured: str | None = None,
     ours: Callable[[Path], bool] = _nobody,
 ) -> Path | None:
@@ -49,8 +53,10 @@ def find_table(
         BadInput: the named file is not there, or several files are plausible.
     """
     if flag is not None:
-        return _existing(flag, "--data")
+        _refuse_address(str(flag), "--data")
+        return _existing(Path(flag), "--data")
     if configured:
+        _refuse_address(configured, "mlagent.yaml (data)")
         path = Path(configured).expanduser()
         return _existing(path if path.is_absolute() else folder / path, "mlagent.yaml (data)")
     found = _plausible(folder, ours)
@@ -62,6 +68,25 @@ def find_table(
             remedy=f"Choose one with --data, for example: --data {found[0].name}",
         )
     return found[0] if found else None
+
+
+def unread_tables(folder: Path) -> list[str]:
+    """Names of files in the folder that look like tables, of formats that are not read."""
+    if not folder.is_dir():
+        return []
+    return [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in NOT_READ and not path.name.startswith(".") and path.is_file()
+    ]
+
+
+def _refuse_address(text: str, said_by: str) -> None:
+    if "://" in text:
+        raise BadInput(
+            f"The table {text!r} named by {said_by} is an address; only local files are read.",
+            remedy="Download it first, then name the file.",
+        )
 
 
 def _existing(path: Path, said_by: str) -> Path:

@@ -19,7 +19,7 @@ from mlagent.contracts.task import Constraint, DataRef, Inference, TaskSpec
 
 from .choices import allowed_metrics, choose_metric, choose_positive, given, is_whole, known_metric
 from .profile import TableProfile, absent_column
-from .target import CALENDAR, decide, rank_targets, unfit_target
+from .target import CALENDAR, check_size, decide, named_unfit, rank_targets, unfit_target
 from .words import CLASS_WORDS, NUMBER_WORDS, name_tokens
 
 MOST_CLASSES = 100
@@ -94,6 +94,8 @@ def infer_task(
     counts = _counts(profile, column)
     kind, note = _choose_kind(sentence, column, metric, counts, profile.rows)
     notes.append(note)
+    if kind == "regression":
+        check_size(target, max(abs(column.minimum or 0.0), abs(column.maximum or 0.0)))
     classes: tuple[str, ...] = ()
     checked = _checked_classes(column, counts) if kind != "regression" else {}
     if kind != "regression":
@@ -239,12 +241,23 @@ def _choose_target(
             "No column of the table can be a target: all are ids, constants, dates or free text.",
             remedy="Check the table, or name a column with --target.",
         )
+    why = "The sentence does not settle it."
+    named = named_unfit(sentence, profile)
+    if named is not None and named.name not in excluded:
+        why = f"The sentence names {named.name!r}, which cannot be the target as it stands: "
+        why += _unfit_because(named)
     return Question(
         field="target",
-        sentence="Which column is to be predicted? The sentence does not settle it.",
+        sentence=f"Which column is to be predicted? {why}",
         candidates=tuple(likely),
         flag="--target",
     )
+
+
+def _unfit_because(column: ColumnProfile) -> str:
+    if column.dtype == "str" and column.distinct > MOST_CLASSES:
+        return f"it has about {column.distinct} different texts, too many to be classes."
+    return f"it is read as {column.role} ({column.why})."
 
 
 def _counts(profile: Profile, column: ColumnProfile) -> dict[str, int] | None:

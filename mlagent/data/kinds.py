@@ -123,6 +123,17 @@ def comma_notes(kinds: Mapping[str, Kind]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def infinite_notes(infinite: Mapping[str, int]) -> tuple[str, ...]:
+    """Which columns hold infinite cells and how many, in a sentence: they become missing."""
+    found = {name: count for name, count in infinite.items() if count}
+    if not found:
+        return ()
+    shown = ", ".join(f"{name!r} ({count:,})" for name, count in list(found.items())[:SHOWN_NAMES])
+    if len(found) > SHOWN_NAMES:
+        shown += f" and {len(found) - SHOWN_NAMES} more"
+    return (f"Infinite values are read as missing; cells that hold one: {shown}.",)
+
+
 def _country_codes(texts: set[str]) -> bool:
     """'NA' is Namibia (or North America) among twenty other codes of two capitals."""
     return len(texts) >= 20 and all(len(text) == 2 and text.isupper() for text in texts)

@@ -20,7 +20,7 @@ from mlagent.contracts.profile import ColumnProfile, Profile
 
 from .cells import is_missing, missing_sql, number_sql
 from .door import Table
-from .kinds import Kind, comma_notes, kind_of
+from .kinds import Kind, comma_notes, infinite_notes, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,8 @@ def profile_table(
         if counted is not None:
             counts[name] = counted
         columns.append(_column(name, kind, cells, counted, whole, number, table.ref.rows))
-    notes = (*table.ref.notes, *comma_notes(kinds))
+    infinite = {column.name: column.infinite for column in columns}
+    notes = (*table.ref.notes, *comma_notes(kinds), *infinite_notes(infinite))
     if not complete:
         seen = f"{len(frame)} of {table.ref.rows} rows, drawn by row number."
         notes = (*notes, f"Types, quantiles and duplicates are from {seen}")

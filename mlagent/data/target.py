@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mlagent.contracts.errors import BadInput
 from mlagent.contracts.profile import ColumnProfile, Profile
 
 from .words import (
@@ -30,6 +31,8 @@ from .words import (
 
 ENOUGH = 0.70
 MARGIN = 0.18
+LARGEST = 1e100
+"""Of a regression's target: sums of squares stay finite with room for cubes and weights."""
 _TOKEN = re.compile(r"[A-Za-z]+|[<>]=?|\d[\d,.]*[kKmM]?")
 _SUBJECT = re.compile(
     r"\b(?:(?:what|how much|how long|whether|if)\s+(?:(?:does|do|did|will|would)\s+)?"
@@ -98,6 +101,28 @@ def unfit_target(sentence: str, profile: Profile, ranked: list[Weighed]) -> str 
     ]
     meant = decide(sorted([*unfit, *ranked], key=lambda one: -one.score))
     return meant.name if meant is not None and meant in unfit and meant.verbatim else None
+
+
+def named_unfit(sentence: str, profile: Profile) -> ColumnProfile | None:
+    """The column that the sentence names although `rank_targets` leaves it out: an id, free text,
+    or one of too many texts."""
+    ranked = {one.name for one in rank_targets(sentence, profile)}
+    for column in profile.columns:
+        tokens = name_tokens(column.name)
+        if column.name not in ranked and _verbatim(column.name, tokens, sentence):
+            return column
+    return None
+
+
+def check_size(name: str, largest: float) -> None:
+    """Raises BadInput for a target whose errors are too large to be squared."""
+    if largest > LARGEST:
+        raise BadInput(
+            f"The target {name!r} has values as large as {largest:.3g}: above {LARGEST:g} their "
+            "squares are too large to be computed.",
+            remedy="Rescale it (divide it by a constant, or take its logarithm), or choose another "
+            "column with --target.",
+        )
 
 
 def decide(ranked: list[Weighed]) -> Weighed | None:

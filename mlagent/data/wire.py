@@ -76,6 +76,16 @@ def target_choice(choice: ColumnChoice, task: TaskSpec) -> ColumnChoice:
     return choice.model_copy(update={"role": "target", "dtype": dtype})
 
 
+def infinite_cells(table: Table, name: str, choice: ColumnChoice) -> int:
+    """Cells of a column of numbers that hold an infinity, which the wire makes missing."""
+    number = number_sql(
+        table.sql_name(name), thousands=choice.thousands, decimal_comma=choice.decimal_comma
+    )
+    return int(
+        table.engine.rows(f"SELECT count(*) FILTER (isinf({number})) FROM {table.relation}")[0][0]
+    )
+
+
 def cast_table(
     table: Table, names: Sequence[str], columns: Mapping[str, ColumnChoice], into: Path
 ) -> dict[str, int]:

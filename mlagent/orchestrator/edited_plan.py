@@ -8,7 +8,7 @@ Does not read the table.
 from __future__ import annotations
 
 import difflib
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -16,8 +16,10 @@ from mlagent.contracts.base import ColumnRole, Dtype
 from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.plan import Budget, ColumnChoice, Columns, Plan
 from mlagent.contracts.task import TaskSpec
+from mlagent.record_errors import RefusedAt
 
 ORDERED: tuple[Dtype, ...] = ("datetime64", "int64", "float64")
+SHOWN = 12
 
 
 class EditedColumn(ColumnChoice):
@@ -90,6 +92,29 @@ class EditedPlan(Plan):
             raise ValueError(f"{vault!r} is neither auto, 0 nor a share from 0.02 to 0.5")
         return vault
 
+    def _columns_are_of_the_table(self, columns: tuple[str, ...]) -> None:
+        """Only columns of the table are left out, never the target; one column is the target."""
+        others = [name for name in columns if name != self.task.target]
+        listed = ", ".join(others[:SHOWN]) + (" ..." if len(others) > SHOWN else "")
+        for place, name in enumerate(self.columns.exclude):
+            if name == self.task.target:
+                why = f"{name!r} is the target"
+            elif name not in columns:
+                meant = difflib.get_close_matches(name, others, n=1)
+                hint = f" (did you mean {meant[0]!r}?)" if meant else ""
+                why = f"the table has no column {name!r}{hint}"
+            else:
+                continue
+            raise RefusedAt(f"{why}; allowed values: {listed}", "columns", "exclude", place)
+        for name, choice in self.columns.found.items():
+            if choice.role == "target" and name != self.task.target:
+                allowed = ", ".join(role for role in get_args(ColumnRole) if role != "target")
+                raise RefusedAt(
+                    f"{name!r} cannot be the target: task.target is {self.task.target!r}; "
+                    f"allowed values: {allowed}",
+                    *("columns", "found", name, "role"),
+                )
+
     @model_validator(mode="after")
     def _task_is_about_the_table(self) -> Self:
         if self.data is None:
@@ -117,4 +142,5 @@ class EditedPlan(Plan):
                 f"task.time: {task.time!r} is read as {ordered.dtype}, which has no order in time; "
                 f"allowed dtypes: {', '.join(ORDERED)}"
             )
+        self._columns_are_of_the_table(self.data.columns)
         return self

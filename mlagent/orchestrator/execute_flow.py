@@ -27,10 +27,10 @@ from mlagent.contracts.plan import OptionName, Plan
 from mlagent.contracts.ports import Progress, Sandbox
 from mlagent.contracts.run import Environment
 from mlagent.data.door import open_table
-from mlagent.documents import dump_yaml, load_json, read_record
+from mlagent.documents import dump_yaml, read_record
 from mlagent.settings import Settings, parse_vault, read_settings
 from mlagent.store.files import sha256_of
-from mlagent.store.journal import FileJournal, read_journal
+from mlagent.store.journal import FileJournal, ended_by_bad_input, read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
@@ -39,6 +39,7 @@ from .execution import execute
 from .plan_flow import PLAN_FILE
 from .planning import check_plan, load_policies, read_plan, review_again, task_with_split
 from .preparing import check_test
+from .replaying import as_replayed, schedules
 from .state import Request, State, StopFlag
 from .wiring import Opened, build_bench, host_packages, interruptible, open_sandbox
 
@@ -155,7 +156,8 @@ def _execute(
             )
             bench.started -= spent_before(run)
             created = begin(bench.run, journal, plan, request, opened.sandbox, bench.desk.cpus, now)
-            state = execute(bench, request, created=created, schedules=schedules(request.replay))
+            follow = None if request.replay is None else schedules(request.replay)
+            state = execute(bench, request, created=created, schedules=follow)
     assert state.evaluation is not None
     return Finished(run, state.evaluation, tuple(state.notes))
 
@@ -250,20 +252,21 @@ def _resumable(run: RunFolder) -> bool:
     would end the same way."""
     events = read_journal(run.path / "journal.jsonl")
     tried = any(event.facts.get("command") == "try" for event in events[:1])
-    last = events[-1:]
-    refused = any(e.kind == "phase.failed" and e.facts["error"] == "BadInput" for e in last)
-    return not tried and not refused
+    return not tried and not ended_by_bad_input(events)
 
 
 def make_request(
     project: Project, plan: Plan, plan_path: Path, flags: ExecuteFlags, earlier: RunFolder | None
 ) -> Request:
-    """Flags over plan over defaults; a resumed run keeps what it was started with.
+    """Flags over plan over defaults; a resumed run keeps what it was started with, and a replay
+    what the replayed run was started with.
 
     Raises:
         BadInput: a flag that cannot be used, or an edit of the plan that makes no sense.
     """
     read_record(EditedPlan, plan_path.read_text(encoding="utf-8"), plan_path.name)
+    if flags.replay and earlier is None:
+        flags = as_replayed(plan, flags, project.runs.find(flags.replay))
     selection = dict(plan.selection)
     budget = flags.budget_s or plan.budget.seconds
     seed = plan.task.seed if flags.seed is None else flags.seed
@@ -360,14 +363,3 @@ def check_data(folder: Path, plan: Plan) -> None:
         return
     with open_table(path) as table:
         check_plan(plan, table.ref)
-
-
-def schedules(run: RunFolder | None) -> dict[str, Any] | None:
-    """What `--replay RUN` follows."""
-    if run is None:
-        return None
-    path = run.path / "artifacts" / "ml-engineer" / "schedules.json"
-    if not path.exists():
-        raise BadInput(f"Run {run.id} has no schedules.json to replay.")
-    value = load_json(path.read_text(encoding="utf-8"), str(path))
-    return dict(value)

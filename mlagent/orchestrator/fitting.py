@@ -21,10 +21,12 @@ from mlagent.store.files import write_json
 from .dev_scores import cost
 from .engineering import author, left
 from .resuming import load_fitted, save_fitted
-from .state import Bench, State, table_of
+from .state import Bench, Request, State, table_of
 
 LEAST_FIT_SHARE = 0.2
 """The fit on all dev rows gets this share of the budget even when everything before it was slow."""
+REPLAY_OVER = 1.0
+"""By how much of the budget a replayed fit, which ends with its schedule, may overrun."""
 CHECKED_ROWS = 1_000
 
 
@@ -32,6 +34,11 @@ def start_seconds(state: State) -> float:
     """What a fit costs beside itself here: container, imports, reading; measured on linear."""
     linear = state.fitted["linear"]
     return min(15.0, max(0.5, linear.wall_s - linear.fit_seconds))
+
+
+def overrun(request: Request) -> float:
+    """Seconds by which the last fit may overrun before it is cut."""
+    return request.budget_s * (0.04 if request.replay is None else REPLAY_OVER)
 
 
 def reserve(bench: Bench, state: State) -> float:
@@ -68,7 +75,7 @@ def fit_winner(bench: Bench, state: State) -> None:
                 train=state.dev_file,
                 budget_s=seconds,
                 into=bench.desk.folder("out/model"),
-                grace_s=start + 2.0 + state.request.budget_s * 0.04,
+                grace_s=start + 2.0 + overrun(state.request),
             )
             save_fitted(bench.run, state.winner, fitted)
         state.fitted[state.winner] = fitted

@@ -15,7 +15,7 @@ from mlagent.contracts.evaluation import Difference, Evaluation, Score
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
 from mlagent.settings import cost_matrix, read_settings
-from mlagent.store.journal import read_journal
+from mlagent.store.journal import ended_by_bad_input, read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
@@ -26,7 +26,8 @@ from .tries import LINEAR, BoardRow, count_tries, latest_of_each, scored_on
 
 
 class RunRow(NamedTuple):
-    """One line of `mlagent runs`."""
+    """One line of `mlagent runs`. `state`: finished, unfinished, or refused (its input cannot be
+    used, so `execute --resume` passes it over)."""
 
     run: str
     kind: str
@@ -43,7 +44,7 @@ def list_runs(folder: Path) -> list[RunRow]:
     rows = []
     for run in Project(folder).runs.all():
         if not run.finished:
-            rows.append(RunRow(run.id, "", "unfinished", "", "", "", "", ""))
+            rows.append(RunRow(run.id, "", _stopped(run), "", "", "", "", ""))
             continue
         manifest = run.manifest()
         score = ""
@@ -63,6 +64,16 @@ def list_runs(folder: Path) -> list[RunRow]:
             )
         )
     return rows
+
+
+def _stopped(run: RunFolder) -> str:
+    """`unfinished`, or `refused` when bad input ended it; a journal that cannot be read says no
+    more than that the run is unfinished."""
+    try:
+        refused = ended_by_bad_input(read_journal(run.path / "journal.jsonl"))
+    except (OSError, BadInput):
+        return "unfinished"
+    return "refused" if refused else "unfinished"
 
 
 def why_late(run: RunFolder) -> str:

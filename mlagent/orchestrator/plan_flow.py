@@ -42,7 +42,7 @@ class PlanFlags:
     """`mlagent plan` with its flags as typed."""
 
     sentence: str
-    data: Path | None = None
+    data: Path | str | None = None
     target: str | None = None
     metric: str | None = None
     positive: str | None = None

@@ -239,8 +239,18 @@ def read_plan(path: Path) -> Plan:
         raise BadInput(
             f"There is no plan {str(path)!r}.", remedy='Make one first: mlagent plan "churn model"'
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"The plan {str(path)!r} cannot be read: {error}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"The plan {str(path)!r} is not UTF-8 text: line {line} has bytes that mean nothing "
+            "in it.",
+            remedy="Save it as UTF-8, or plan again.",
+        ) from None
+    except OSError as error:
+        raise BadInput(
+            f"The plan {str(path)!r} cannot be read: {error.strerror or type(error).__name__}.",
+            remedy="Check the file and its permissions.",
+        ) from None
     return read_record(Plan, text, path.name)
 
 

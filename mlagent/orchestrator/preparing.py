@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from mlagent.agents.statistical_analyst import analyse
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
 from mlagent.contracts.plan import ColumnChoice
-from mlagent.data.door import open_table
+from mlagent.contracts.task import TaskSpec
+from mlagent.data.door import Table, open_table
 from mlagent.data.drift import spread_of
 from mlagent.data.frames import concatenate
 from mlagent.data.holdout import check_holdout
-from mlagent.data.wire import TypedTable, ingest
+from mlagent.data.target import check_size
+from mlagent.data.wire import TypedTable, infinite_cells, ingest
 from mlagent.referee.power import detectable_difference
 from mlagent.referee.seal import Kind
 from mlagent.referee.split import (
@@ -48,9 +50,11 @@ def prepare_table(bench: Bench, state: State) -> None:
     path = bench.project.folder / plan.data.path
     with open_table(path) as table:
         typed = ingest(table, columns, task, bench.desk.scratch / "table.parquet")
+        infinite = _infinite_targets(table, columns, task)
     bench.run.write("distributions.json", spread_of(typed, columns, plan.data.sha256))
     if state.request.test is not None:
-        typed = _with_test_rows(bench, state, typed, columns)
+        typed, more = _with_test_rows(bench, state, typed, columns)
+        infinite += more
     state.features = tuple(
         name
         for name in plan.data.columns
@@ -65,10 +69,13 @@ def prepare_table(bench: Bench, state: State) -> None:
             remedy="Look at `columns` in plan.yaml: change a role or shorten columns.exclude.",
         )
     state.table = RunTable(typed, task, state.features)
+    if task.kind == "regression" and state.table.y.size:
+        check_size(task.target or "", float(np.abs(state.table.y).max()))
     if state.table.without_target:
         note = (
-            f"{state.table.without_target:,} rows without a value in {task.target!r} were left out."
+            f"{state.table.without_target:,} rows without a value in {task.target!r} were left out"
         )
+        note += f" ({infinite:,} of them are infinite)." if infinite else "."
         state.notes.append(note)
         bench.desk.progress.say(note)
     failed = {name: n for name, n in typed.failed.items() if n}
@@ -79,19 +86,27 @@ def prepare_table(bench: Bench, state: State) -> None:
 
 def _with_test_rows(
     bench: Bench, state: State, typed: TypedTable, columns: dict[str, ColumnChoice]
-) -> TypedTable:
+) -> tuple[TypedTable, int]:
     """`--test FILE`: its rows stand after the table's own and become the vault. `check_test` has
-    looked at it before the run began."""
+    looked at it before the run began. Also: how many of its targets are infinite."""
     path = state.request.test
     assert path is not None
     with open_table(path, minimum_rows=1) as table:
         here = {name: choice for name, choice in columns.items() if name in table.names}
         tests = ingest(table, here, state.task, bench.desk.scratch / "test.parquet")
         state.facts["test_sha256"] = table.ref.sha256
+        infinite = _infinite_targets(table, here, state.task)
     with typed, tests:
         usable = tests.rows - len(tests.missing_target())
         state.facts["test_rows"] = usable
-        return concatenate(typed, tests, bench.desk.scratch / "joined.parquet")
+        return concatenate(typed, tests, bench.desk.scratch / "joined.parquet"), infinite
+
+
+def _infinite_targets(table: Table, columns: Mapping[str, ColumnChoice], task: TaskSpec) -> int:
+    """How many targets of a regression are infinite; they count as missing."""
+    if task.kind != "regression" or task.target is None or task.target not in columns:
+        return 0
+    return infinite_cells(table, task.target, columns[task.target])
 
 
 def check_test(state: State) -> None:

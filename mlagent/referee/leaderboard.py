@@ -115,7 +115,9 @@ def choose(
     name, why = asked_for, ""
     if wanted is None:
         said = next((row.outcome for row in board if row.name == asked_for), "it was not run")
-        name, why = linear, f"{asked_for} has no score on the dev folds ({said}), so linear ships."
+        because = said.removeprefix("no score: ").rstrip(".")
+        name = linear
+        why = f"{asked_for} has no score on the dev folds ({because}), so linear ships."
     elif baseline is not None and sign(metric) * (wanted.value - baseline.value) < 0:
         name = linear
         ours, theirs = apart(wanted.value, baseline.value)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -131,3 +131,8 @@ def read_journal(path: Path) -> list[JournalEvent]:
         previous = event.hash
         events.append(event)
     return events
+
+
+def ended_by_bad_input(events: Sequence[JournalEvent]) -> bool:
+    """Whether a run stopped because its input cannot be used: going on would end the same way."""
+    return any(e.kind == "phase.failed" and e.facts["error"] == "BadInput" for e in events[-1:])

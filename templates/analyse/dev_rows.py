@@ -150,13 +150,21 @@ def make_feature(name: str, role: str, values: pd.Series) -> Feature:
         codes = np.full(len(numbers), -1, dtype=np.int64)
         uniques, codes[known] = np.unique(numbers[known], return_inverse=True)
         words = role == "category"
-        return Feature(name, role, None if words else numbers, codes, len(uniques))
+        return Feature(name, role, None if words else squarable(numbers), codes, len(uniques))
     words = values.astype(object).where(~values.isna(), None)
     codes, uniques = pd.factorize(words)
     blank = np.array([not str(text).strip() for text in uniques] + [True])
     codes = np.where(blank[codes], -1, codes)
     _, codes[codes >= 0] = np.unique(codes[codes >= 0], return_inverse=True)
     return Feature(name, role, None, codes, int(codes.max(initial=-1)) + 1)
+
+
+def squarable(numbers: np.ndarray) -> np.ndarray:
+    """The numbers, divided by a power of two where sums of their squares would overflow: checks
+    compare within a column, and none shows a value.
+    """
+    largest = float(np.abs(numbers[~np.isnan(numbers)]).max(initial=0.0))
+    return numbers if largest < 1e100 else np.ldexp(numbers, -int(np.ceil(np.log2(largest))))
 
 
 def as_numbers(values: pd.Series) -> np.ndarray:

@@ -270,10 +270,12 @@ def histogram(numbers: np.ndarray, *, whole: bool) -> dict[str, Any]:
     low, high = np.quantile(known, (0.01, 0.99))
     if high <= low:
         low, high = float(known.min()), float(known.max())
-    if high <= low:
+    with np.errstate(over="ignore"):
+        width = high - low
+    if not 0 < width < np.inf:  # a range too wide for a number has no steps
         return {}
-    digits = int(np.ceil(2 - np.log10(high - low)))
-    steps = int(min(HISTOGRAM_BINS, high - low + 1)) if whole else HISTOGRAM_BINS
+    digits = int(np.ceil(2 - np.log10(width)))
+    steps = int(min(HISTOGRAM_BINS, width + 1)) if whole else HISTOGRAM_BINS
     edges = np.unique(np.round(np.linspace(low, high, max(steps, 2) + 1), digits))
     if len(edges) < 2:
         return {}

@@ -170,6 +170,20 @@ def test_a_candidates_progress_is_shown_as_its_claim_and_nothing_else_is(tmp_pat
     assert seen == [{"candidate": "option_b", "best": 0.9, "trial": 3}]
 
 
+def test_an_error_says_once_how_a_script_failed(tmp_path: Path) -> None:
+    class Failing(RecordingSandbox):
+        def run(
+            self, job: Job, on_line: OnLine | None = None, stop: Callable[[], bool] | None = None
+        ) -> Outcome:
+            return Outcome("exit", "The code failed: KeyError: 'x'.", 1, 0.1, "KeyError: 'x'")
+
+    made, _ = desk(tmp_path, [])
+    made.sandbox = Failing([])
+    with pytest.raises(MlagentError) as caught:
+        look(made, tmp_path)
+    assert f"{caught.value.message} {caught.value.remedy}".count("KeyError") == 1
+
+
 def test_the_last_words_of_failed_code_are_one_short_line() -> None:
     assert last_words("a\n\nValueError: no\n\n") == "Its last words: ValueError: no"
     assert last_words("") == ""

@@ -100,6 +100,15 @@ def with_number(rows: int = 800) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_features_whose_squares_overflow_break_no_check(analyse: Analyse, kind: str) -> None:
+    frame = with_classes() if kind == "binary" else with_number()
+    frame["far"] = frame["a"].clip(-1.7, 1.7) * 1e308
+    frame["huge"] = frame["b"] * 1e200
+    found = analyse(frame, "y", kind, option="option_c")
+    assert "check.failed" not in {item.code for item in found.findings}
+
+
 @pytest.mark.parametrize("option", ["option_a", "option_b", "option_c"])
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression", "nearly empty"])
 def test_the_record_validates_and_no_check_breaks(analyse: Analyse, kind: str, option: str) -> None:

@@ -225,6 +225,27 @@ def test_settings_with_a_typo_name_file_line_and_field(
     assert "did you mean 'metric'?" in err
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("budget: soon", "mlagent.yaml, line 2, budget: The budget 'soon' is not a time"),
+        ("metric: roc_auk", "mlagent.yaml, line 2, metric: 'roc_auk' is not known"),
+        ("id: nope", "mlagent.yaml, line 2, id: 'nope' is refused: it should be a list"),
+    ],
+)
+def test_a_value_of_the_settings_that_cannot_be_used_is_named_with_its_line(
+    tmp_path: Path, refused: Callable[..., str], line: str, said: str
+) -> None:
+    build_tree(tmp_path, {"table.csv": GOOD, "mlagent.yaml": f"target: churned\n{line}\n"})
+    assert said in refused("plan", "churn model")
+
+
+def test_an_address_as_table_is_refused_as_typed(refused: Callable[..., str]) -> None:
+    err = refused("plan", "churn model", "--data", "https://example.com/t.csv")
+    assert "'https://example.com/t.csv'" in err
+    assert "only local files are read" in err
+
+
 # --- contracts that do not fit the router ---
 
 

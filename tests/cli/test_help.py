@@ -57,6 +57,15 @@ def test_every_command_has_help(command: str) -> None:
     assert "Usage" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("predict", "[OPTIONS] [RUN] FILE"), ("compare", "[OPTIONS] RUN [OTHER]")],
+)
+def test_the_usage_line_names_what_to_write(command: str, usage: str) -> None:
+    first = mlagent(command, "--help").stdout.splitlines()[0]
+    assert first.endswith(f"mlagent {command} {usage}")
+
+
 def test_an_unknown_command_is_a_usage_error_without_traceback() -> None:
     done = mlagent("fly")
     assert done.returncode == 2

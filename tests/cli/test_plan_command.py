@@ -151,7 +151,32 @@ def rows(count: int = 200) -> str:
         ("  classes: ['no', 'yes']", "  classes: ['yes', 'no']", "task.classes", "last"),
         ("  kind: binary", "  kind: binry", "task.kind", "did you mean 'binary'?"),
         ("  seed: 0", "  seed: -1", "task.seed", "greater than or equal to 0"),
-        ("  exclude: []", "  exclude: tenure", "columns.exclude", "'tenure'"),
+        (
+            "  exclude: []",
+            "  exclude: tenure",
+            "columns.exclude",
+            "'tenure' is refused: it should be a list",
+        ),
+        ("  exclude: []", "  exclude: {a: b}", "columns.exclude", "a list"),
+        (ROLE, "3", "columns.found.tenure", "3 is refused: it should be a map"),
+        (
+            "  exclude: []",
+            "  exclude: [tenur]",
+            "columns.exclude[0]",
+            "no column 'tenur' (did you mean 'tenure'?); allowed values: ",
+        ),
+        (
+            "  exclude: []",
+            "  exclude: [tenure, churned]",
+            "columns.exclude[1]",
+            "'churned' is the target; allowed values: ",
+        ),
+        (
+            ROLE,
+            "{role: target, dtype: int64}",
+            "columns.found.tenure.role",
+            "task.target is 'churned'; allowed values: number, category",
+        ),
         (SELECTED, SELECTED + "&x ", "selection.ml-engineer", "anchor"),
         (
             SELECTED + "option_",
@@ -190,8 +215,6 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(planned: Path, mlage
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("  exclude: []", "  exclude: [tenur]", "columns.exclude: the table has no column 'tenur'"),
-        ("  exclude: []", "  exclude: [churned]", "columns.exclude: 'churned' is the target"),
         ("    tenure: {", "    tenur: {", "no column 'tenur' (did you mean 'tenure'?)"),
         ("  target: churned", "  target: churnd", "no column 'churnd' (did you mean 'churned'?)"),
         ("  seed: 0", "  time: tenur\n  seed: 0", "no column 'tenur' (did you mean 'tenure'?)"),
@@ -221,6 +244,18 @@ def test_a_plan_that_is_no_plan_is_refused(tmp_path: Path, mlagent: Run, text: b
     done = mlagent("execute")
     assert done.code == 2
     assert "plan.yaml" in done.err
+
+
+def test_a_plan_that_is_not_utf_8_is_refused_with_line_and_remedy(
+    planned: Path, mlagent: Run
+) -> None:
+    plan = planned / "plan.yaml"
+    plan.write_bytes(plan.read_bytes() + "# caf\u00e9\n".encode("cp1252"))
+    done = mlagent("execute")
+    assert done.code == 2
+    assert f"is not UTF-8 text: line {len(plan.read_bytes().splitlines())}" in done.err
+    assert "Save it as UTF-8" in done.err
+    assert "codec" not in done.err
 
 
 def test_changed_data_is_refused_with_both_fingerprints(planned: Path, mlagent: Run) -> None:
@@ -367,6 +402,16 @@ def test_a_plan_without_data_states_its_assumptions_and_execute_asks_for_data(
     refused = mlagent("execute")
     assert refused.code == 2
     assert "--data" in refused.err
+
+
+def test_without_a_table_the_files_that_are_not_read_are_named(
+    tmp_path: Path, mlagent: Run
+) -> None:
+    build_tree(tmp_path, {"t.csv.gz": b"", "book.xlsx": b""})
+    done = mlagent("plan", "churn model")
+    assert done.code == 0
+    assert "No table here" in done.out
+    assert "Seen and not read: 'book.xlsx', 't.csv.gz'. Give a CSV" in done.out
 
 
 def test_two_plausible_tables_are_a_question_not_a_guess(tmp_path: Path, mlagent: Run) -> None:

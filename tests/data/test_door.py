@@ -178,6 +178,26 @@ def test_a_broken_json_line_is_named(put: Put) -> None:
         open_table(put("a.jsonl", json.dumps({"a": 1}) + "\n{oops\n"))
 
 
+@pytest.mark.parametrize("first", ["{{7*7}}", "{a}", "{"])
+def test_a_csv_whose_first_name_begins_with_a_brace_is_a_csv(put: Put, first: str) -> None:
+    path = put("a.csv", f'{first},b,"""); import os #"\n' + "1,2,3\n" * 30)
+    with open_table(path) as table:
+        assert table.ref.format == "csv"
+        assert table.names == (first, "b", '"); import os #')
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.txt"])
+@pytest.mark.parametrize("first", ['{"a": 1, "b', '{ "a": nope}', "{"])
+def test_a_broken_first_json_line_is_named(put: Put, name: str, first: str) -> None:
+    with pytest.raises(BadInput, match="line 1, is not JSON"):
+        open_table(put(name, first + '\n{"a": 2}\n'))
+
+
+def test_the_suffix_says_json_where_the_first_line_says_nothing(put: Put) -> None:
+    with pytest.raises(BadInput, match="line 1, is not JSON"):
+        open_table(put("a.jsonl", "{a: 1}\n{a: 2}\n"))
+
+
 def test_parquet_is_read_as_text(tmp_path: Path) -> None:
     import pandas as pd
 

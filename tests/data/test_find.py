@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlagent.contracts.errors import BadInput
-from mlagent.data.find import find_table
+from mlagent.data.find import find_table, unread_tables
 
 
 def test_the_only_data_file_is_found(tmp_path: Path) -> None:
@@ -60,3 +60,19 @@ def test_the_file_that_a_shell_makes_for_the_output_is_no_candidate(tmp_path: Pa
     (tmp_path / "table.csv").write_text("a,b\n1,2\n3,4\n")
     (tmp_path / "out.txt").touch()
     assert find_table(tmp_path) == tmp_path / "table.csv"
+
+
+@pytest.mark.parametrize("typed", ["https://example.com/t.csv", "s3://bucket/t.csv"])
+def test_an_address_is_printed_as_typed_and_only_local_files_are_read(
+    tmp_path: Path, typed: str
+) -> None:
+    for flag, configured in ((typed, None), (None, typed)):
+        with pytest.raises(BadInput, match="only local files") as caught:
+            find_table(tmp_path, flag, configured)
+        assert repr(typed) in str(caught.value)
+
+
+def test_tables_of_formats_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for name in ("t.csv.gz", "a.xlsx", "b.csv", "notes.md", ".x.zip"):
+        (tmp_path / name).write_text("")
+    assert unread_tables(tmp_path) == ["a.xlsx", "t.csv.gz"]

@@ -296,6 +296,32 @@ def test_a_target_that_cannot_be_learned_is_a_sentence(put: Put, case: str) -> N
     assert caught.value.remedy
 
 
+def test_a_number_too_large_to_be_squared_is_to_be_rescaled(put: Put) -> None:
+    found = profile(put, "x,y", [f"{n},{-n * 1.1e200!r}" for n in range(40)])
+    with pytest.raises(BadInput, match="'y' has values as large as 4.29e.201") as caught:
+        infer("predict y", found)
+    assert "Rescale" in caught.value.remedy
+    fine = profile(put, "x,y", [f"{n},{n * 1.1e90!r}" for n in range(40)])
+    assert infer("predict y", fine).kind == "regression"
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ([f"name {'abcdefgh'[n % 8]}{n % 200 // 8}" for n in range(400)], "200 different texts"),
+        ([f"A{n * 7919 % 1000}" for n in range(80)], "is read as id (80 distinct codes"),
+    ],
+)
+def test_a_named_column_that_is_left_out_of_the_question_is_said_with_the_reason(
+    put: Put, cells: list[str], why: str
+) -> None:
+    found = profile(put, "x,y,z", [f"{n * 1.5},{cell},{n % 7}" for n, cell in enumerate(cells)])
+    asked = infer_task("predict y", found, None)
+    assert isinstance(asked, Question)
+    assert "names 'y', which cannot be the target as it stands" in asked.sentence
+    assert why in asked.sentence
+
+
 def test_an_amount_that_rarely_repeats_is_no_class(put: Put) -> None:
     found = profile(put, "x,price", [f"{n % 7},{n * 3.7}" for n in range(40)])
     assert infer("price", found).kind == "regression"

@@ -99,6 +99,15 @@ def test_infinite_values_are_counted_and_not_in_the_statistics(put: Put) -> None
     assert found.missing == 0
 
 
+def test_infinite_values_are_said(put: Put) -> None:
+    rows = [f"{'inf' if n % 10 == 3 else n * 1.5},{'-inf' if n == 7 else n},{n}" for n in range(60)]
+    with open_table(put("a.csv", "\n".join(["ratio,rate,plain", *rows]) + "\n")) as table:
+        notes = [note for note in profile_table(table).notes if "nfinite" in note]
+    assert notes == [
+        "Infinite values are read as missing; cells that hold one: 'ratio' (6), 'rate' (1)."
+    ]
+
+
 def test_cells_that_do_not_parse_are_counted(put: Put) -> None:
     found = column(put, [*(str(n * 1.5) for n in range(200)), "broken"])
     assert (found.role, found.failed) == ("number", 1)

@@ -13,7 +13,7 @@ from mlagent.contracts.plan import ColumnChoice
 from mlagent.contracts.task import TaskSpec
 from mlagent.data.door import open_table
 from mlagent.data.profile import profile_table
-from mlagent.data.wire import TypedTable, choices_of, ingest
+from mlagent.data.wire import TypedTable, choices_of, infinite_cells, ingest
 
 Put = Callable[..., Path]
 HEADER = 'when,amount,count,open,"we""ird {{7*7}}",y\n'
@@ -55,6 +55,12 @@ def test_cells_are_cast_and_failures_are_counted(typed: TypedTable) -> None:
         weird = typed.column('we"ird {{7*7}}')
         assert weird[0] == " none"
         assert weird[60] is None
+
+
+def test_infinite_cells_are_counted(put: Put) -> None:
+    text = "y,x\n" + "1,2\n" * 30 + "inf,1\n-Infinity,1\nnan,1\n,1\nword,1\n" + '"1,000",3\n'
+    with open_table(put("a.csv", text)) as table:
+        assert infinite_cells(table, "y", ColumnChoice(role="number", dtype="float64")) == 2
 
 
 def test_a_class_is_the_text_of_the_file_and_missing_targets_are_reported(

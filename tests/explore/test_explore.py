@@ -150,6 +150,17 @@ def test_dirty_columns_neither_stop_the_run_nor_break_a_probe(explore: Explore) 
     assert '"); import os #' in roles
 
 
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_numbers_whose_squares_overflow_stop_nothing(explore: Explore, kind: str) -> None:
+    frame = with_classes() if kind == "binary" else with_number()
+    frame["far"] = frame["a"].clip(-1.7, 1.7) * 1e308
+    frame["huge"] = frame["b"] * 1e200
+    with np.errstate(all="ignore"):
+        found = explore(frame, "y", kind, option="option_c")
+    assert "probe.failed" not in codes(found)
+    assert {look.name for look in found.looks} == set(frame.columns)
+
+
 def test_columns_that_add_up_to_the_target_are_suspects_and_stay(explore: Explore) -> None:
     frame = numbers(2000)
     rng = np.random.default_rng(3)

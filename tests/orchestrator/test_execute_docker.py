@@ -202,7 +202,7 @@ EXPECTED = {
     "returns NaN": "NaN",
     "returns the wrong shape": "shape",
     "returns values that are no probabilities": "outside",
-    "loops for ever": "no model: time",
+    "loops for ever": "its fit yielded no model within",
     "raises": "no idea",
     "yields and then loops": None,
 }

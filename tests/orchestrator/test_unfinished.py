@@ -9,6 +9,7 @@ import pytest
 
 from mlagent.contracts.errors import BadInput
 from mlagent.orchestrator.execute_flow import unfinished
+from mlagent.orchestrator.looking import list_runs
 from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 
@@ -36,3 +37,14 @@ def test_only_a_killed_try_is_nothing_to_resume(tmp_path: Path) -> None:
     begun(project, 1, ("run.start", {"command": "try"}))
     with pytest.raises(BadInput, match="no unfinished run"):
         unfinished(project)
+
+
+def test_a_run_that_bad_input_ended_is_listed_as_refused(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    refused = {"phase": "table", "error": "BadInput", "message": "no target"}
+    broken = {"phase": "table", "error": "SandboxBroken", "message": "gone"}
+    begun(project, 1, ("run.start", {"command": "execute"}), ("phase.failed", refused))
+    begun(project, 2, ("run.start", {"command": "execute"}), ("phase.failed", broken))
+    damaged = begun(project, 3, ("run.start", {"command": "execute"}), ("phase.failed", refused))
+    (tmp_path / "runs" / damaged / "journal.jsonl").write_text("nothing\n")
+    assert [row.state for row in list_runs(tmp_path)] == ["refused", "unfinished", "unfinished"]

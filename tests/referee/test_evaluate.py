@@ -255,7 +255,7 @@ def test_the_board_is_ordered_and_linear_ships_when_the_option_is_below_it():
     assert [entry.chosen for entry in kept.board] == [True, False, False]
     fallen = choose([dead, linear], "roc_auc", asked_for="dead")
     assert fallen.name == "linear"
-    assert "no score: time" in fallen.why
+    assert fallen.why == "dead has no score on the dev folds (time), so linear ships."
     below = choose(
         [linear, row("noise", np.random.default_rng(0).random(400))], "roc_auc", asked_for="noise"
     )

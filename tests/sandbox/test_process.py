@@ -52,6 +52,22 @@ def test_what_it_claims_its_canaries_prove(sandbox: ProcessSandbox) -> None:
     assert len(canaries) == len(sandbox.enforced())
 
 
+def test_the_memory_canary_holds_what_it_took_until_somebody_looks(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"mode": "memory", "memory_mb": 8}')
+    code = (
+        "import sys, runpy, pathlib; folder = pathlib.Path(sys.argv[2]); "
+        "runpy.run_path(sys.argv[1])['main'](folder, folder)"
+    )
+    script = str(Content().path("sandbox/canaries.py"))
+    canary = subprocess.Popen([sys.executable, "-c", code, script, str(tmp_path)])
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            canary.wait(3)
+    finally:
+        canary.kill()
+        canary.wait()
+
+
 def test_memory_of_children_counts(sandbox: ProcessSandbox, tmp_path: Path) -> None:
     code = """
         import subprocess, sys

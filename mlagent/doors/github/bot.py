@@ -68,6 +68,10 @@ class Parts:
 Connect = Callable[[str, str], GitHub]
 
 
+MARK = "mlagent-bot"
+"""A file by which the bot knows its own folder."""
+
+
 @contextmanager
 def assembled(
     flags: BotFlags,
@@ -93,9 +97,7 @@ def assembled(
     server = (environment.get("GITHUB_SERVER_URL") or SERVER).rstrip("/")
     if urlsplit(server).scheme not in ("https", "file"):
         raise BadInput(f"GITHUB_SERVER_URL {server!r} is not https.")
-    flags.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    flags.state.chmod(0o700)
-    (flags.state / ".gitignore").write_text("*\n")
+    make_state(flags.state)
     with _alone(flags.state):
         end_leftovers(flags.state)
         shutil.rmtree(flags.state / SCRATCH, ignore_errors=True)
@@ -111,6 +113,31 @@ def assembled(
         )
         jobs = Jobs(site, queue, work, Answers(Content(), flags.max_budget_s))
         yield Parts(queue, jobs, Workers(queue, jobs, stop), me)
+
+
+def make_state(folder: Path) -> None:
+    """The bot's own folder, made private; a folder that holds anything else is left alone.
+
+    Raises:
+        BadInput: it cannot be made, or somebody else's files are in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        foreign = not (folder / MARK).is_file() and any(folder.iterdir())
+    except OSError as problem:
+        raise BadInput(
+            f"--state {str(folder)!r} cannot be used: {problem.strerror}.",
+            remedy="Name a folder that you may write to.",
+        ) from None
+    if foreign:
+        raise BadInput(
+            f"--state {str(folder)!r} holds files that are not the bot's.",
+            remedy="Name a new or empty folder.",
+        )
+    if not (folder / MARK).is_file():
+        folder.chmod(0o700)
+        (folder / ".gitignore").write_text("*\n")
+        (folder / MARK).write_text("The state of `mlagent bot`.\n")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def plan_lines(record: PlanAnswer) -> list[str]:
         if option.name == agent.selected
     ]
     following = (
-        "Next: show the options, then mlagent_run (it asks the user)."
+        "Next: show the options, then mlagent_run (the user decides)."
         if record.table
         else "Next: mlagent_plan with `data`."
     )

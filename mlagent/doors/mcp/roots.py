@@ -68,14 +68,18 @@ def roots_without_client(
         return Roots(tuple(real_path(folder, "root") for folder in given), "--root")
     project = environment.get("CLAUDE_PROJECT_DIR", "")
     if project and Path(project).is_dir():
-        return Roots((real_path(Path(project), "root"),), "CLAUDE_PROJECT_DIR")
-    here = working.resolve()
-    if here in (Path(here.anchor), Path.home().resolve()):
+        return Roots((_narrow(real_path(Path(project), "root")),), "CLAUDE_PROJECT_DIR")
+    return Roots((_narrow(working.resolve()),), "working directory")
+
+
+def _narrow(folder: Path) -> Path:
+    """The folder, unless it is the file system's root or the home folder."""
+    if folder in (Path(folder.anchor), Path.home().resolve()):
         raise BadInput(
-            f"The client names no roots, and {str(here)!r} is too wide to be allowed as a whole.",
+            f"The client names no roots, and {str(folder)!r} is too wide to be allowed as a whole.",
             remedy="Start the server with a folder: mlagent mcp --root DIR",
         )
-    return Roots((here,), "working directory")
+    return folder
 
 
 @dataclass(frozen=True)
