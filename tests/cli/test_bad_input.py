@@ -458,3 +458,17 @@ def test_new_rows_with_hostile_names_and_cells_are_predicted(strange: Path) -> N
     scored = pd.read_csv(strange / "out.csv")
     assert list(scored.columns[:2]) == [INJECTION, TEMPLATE]
     assert scored["p_yes"].between(0, 1).all()
+
+
+def test_a_folder_that_the_system_refuses_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".claude").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mlagent", "agents", "export", "--to", "claude-code"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert "cannot be used: Not a directory" in said
+    assert "Traceback" not in said

@@ -160,7 +160,7 @@ def command(project: Path, text: Any, agent: dict[str, Any] = ENGINEER) -> str |
         'mlagent plan "predict the sale price" --target SalePrice --constraint monotone=area:+',
         "mlagent plan 'what is $5 & more; really?' --budget=60s",
         "mlagent execute --select ml-engineer=option_b --budget 60s --json",
-        "mlagent execute plan.yaml --resume",
+        "mlagent execute --resume",
         "mlagent try candidates/one --budget 60s",
         "  mlagent board --json",
         "mlagent contracts explain ml-engineer",
@@ -219,6 +219,8 @@ REFUSED = [
     "mlagent plan x --data /etc/passwd",
     "mlagent plan x --data mlagent.yaml",
     "mlagent execute --force",
+    "mlagent execute plan.yaml",
+    "mlagent execute candidates/one/solution.py",
     "mlagent execute --test ../outside/secret.txt",
     "mlagent report --open",
     "mlagent runs rm r1",
@@ -316,7 +318,7 @@ def test_every_command_and_flag_of_the_rules_exists() -> None:
             assert set(rule["values"]) <= takes, name
             assert set(rule["switches"]) <= flags - takes, name
             words = [o for o in found.params if o.param_type_name == "argument"]
-            assert rule["words"] == len(words), name
+            assert rule["words"] == (0 if name == "execute" else len(words)), name
 
 
 def test_no_flag_that_only_a_person_may_give_is_in_the_rules() -> None:
