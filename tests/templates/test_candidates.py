@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 import time
@@ -140,6 +141,23 @@ def test_replaying_a_schedule_gives_the_same_bytes(
     assert again.tobytes() == original.tobytes()
     assert json.loads(Path("schedule.json").read_text())["members"] == schedule["members"]
     assert solution.run(table.train, replay, table.test).tobytes() == again.tobytes()
+
+
+@pytest.mark.parametrize("name", ["option_b", "option_c"])
+def test_a_fit_that_was_cut_is_replayed_as_it_was_handed_over(
+    name: str, load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn(budget_s=5.0)
+    solution = load(name)
+    taken = []
+    for model in solution.module.fit(table.train, table.spec):
+        schedule = json.loads(Path("schedule.json").read_text())
+        kept = pickle.loads(pickle.dumps(model, protocol=5))
+        taken.append((schedule, np.asarray(solution.module.predict(kept, table.test))))
+    assert taken
+    for schedule, original in taken:
+        replay = {**table.spec, "replay": schedule}
+        assert solution.run(table.train, replay, table.test).tobytes() == original.tobytes()
 
 
 @pytest.mark.parametrize("kind", ["time", "group"])

@@ -37,7 +37,7 @@ class Race:
         self.first_loss = self.blend()
         self.first_rows = self._judged()
         report(member="first", best=self.first_loss)
-        save_schedule(self.schedule)
+        self._save()
         yield from self._handed_over()
         if len(self.folds(0)) == 1:
             self.kept_back = 0.4 * self.clock.left()
@@ -48,9 +48,17 @@ class Race:
         """The model of an earlier schedule."""
         for step in schedule["members"]:
             self.repeat(step)
-        self.final_blend()
-        save_schedule(self.schedule)
+        weights = schedule.get("weights", [])  # of the model that shipped, cut or not
+        if len(weights) == len(self.members):
+            self.weights = np.array(weights)
+        else:
+            self.final_blend()
+        self._save()
         return self.model()
+
+    def _save(self):
+        self.schedule["weights"] = [float(weight) for weight in self.weights]
+        save_schedule(self.schedule)
 
     def finish(self):
         """Use what is left: on one fold, fit again on all rows; else fit again on other folds."""
@@ -227,7 +235,7 @@ class Race:
         allowed = 0.75 * self.first_loss + 0.25 * max(self.first_loss, loss(target, prior))
         if loss(target, mixed) <= allowed:
             self.offers += 1
-            save_schedule(self.schedule)
+            self._save()
             yield from self._handed_over()
 
     def left(self):
