@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# scikit-learn warns where the system has no way to count physical cores (a minimal container)
-os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))
-
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):  # the same examples each time: a new find is for a developer, not for CI
     settings.load_profile("ci")
