@@ -107,11 +107,10 @@ def _crash(error: Exception) -> None:
 
 
 def _about_file(error: OSError) -> BadInput:
-    """A file or folder that the system refused: what, and why. The traceback is kept on disk."""
+    """A file or folder that the system refused: what, and why."""
     what = error.filename2 or error.filename
-    why = error.strerror or type(error).__name__
     return BadInput(
-        f"{str(what)!r} cannot be used: {why}." if what else f"The system refused: {why}.",
+        f"{str(what)!r} cannot be used: {error.strerror}.",
         remedy="Check the path, its permissions and the free space, then run the command again.",
     )
 
@@ -134,9 +133,6 @@ def main() -> None:
             raise
         nobody_reads(sys.stdout)
         code = 0
-    except OSError as error:
-        _show(_about_file(error))
-        code = BadInput.exit_code
     except Exception as error:
         show = getattr(error, "show", None)
         if callable(show):  # click's own usage errors explain themselves
@@ -147,6 +143,9 @@ def main() -> None:
             code = 2
         elif type(error).__name__ == "Abort":
             code = 130
+        elif isinstance(error, OSError) and error.filename and error.strerror:
+            _show(_about_file(error))  # any other OSError is no user's file: a defect of ours
+            code = BadInput.exit_code
         else:
             _crash(error)
             code = 1

@@ -15,7 +15,7 @@ def choose_weights(predictions, target, samples=1, seed=0, steps=30):
     for sample in chances:
         part = target.take(sample)
         arrays = [array[sample] for array in predictions]
-        total, best_loss, best, fruitless = 0.0, math.inf, np.ones(count) / count, 0
+        total, best_loss, best, fruitless = 0.0, math.inf, None, 0
         chosen = np.zeros(count)
         for step in range(1, steps + 1):
             losses = [selection_loss(part, (total + array) / step) for array in arrays]
@@ -28,6 +28,8 @@ def choose_weights(predictions, target, samples=1, seed=0, steps=30):
                 fruitless += 1
             if fruitless >= 6:
                 break
+        if best is None:
+            raise ValueError("no held-out row gives a loss by which members could be weighed")
         weights += best
     weights /= weights.sum()
     weights[weights < 0.02] = 0.0
