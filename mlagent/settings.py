@@ -7,17 +7,35 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from mlagent.contracts.base import Finite, Record
-from mlagent.contracts.contract import QualityGate
+from mlagent.contracts.contract import AGENT_MEASURES, RUN_MEASURES, QualityGate
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.metrics import METRICS
 from mlagent.documents import read_record
 
 FILE = "mlagent.yaml"
+
+
+def _measured(gate: QualityGate) -> QualityGate:
+    """Refuses a gate on a number that no run has: it could never pass."""
+    known = (*RUN_MEASURES, *AGENT_MEASURES, *METRICS)
+    if gate.metric not in known:
+        raise ValueError(
+            f"{gate.metric!r} is not measured{_meant(gate.metric, known)}; allowed values: "
+            f"{', '.join(known)}"
+        )
+    return gate
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    meant = difflib.get_close_matches(word.lower(), known, n=1)
+    return f" (did you mean {meant[0]!r}?)" if meant else ""
 
 
 class SandboxSettings(Record):
@@ -48,16 +66,17 @@ class Settings(Record):
     budget: str | None = Field(None, description="such as 5m")
     cost: dict[str, dict[str, Finite]] = {}
     quantile: float = Field(0.5, gt=0, lt=1)
-    gates: tuple[QualityGate, ...] = ()
+    gates: tuple[Annotated[QualityGate, AfterValidator(_measured)], ...] = ()
     sandbox: SandboxSettings = SandboxSettings()
 
     @field_validator("metric")
     @classmethod
     def _metric_is_known(cls, metric: str | None) -> str | None:
         if metric is not None and metric not in METRICS:
-            meant = difflib.get_close_matches(metric.lower(), METRICS, n=1)
-            hint = f" (did you mean {meant[0]!r}?)" if meant else ""
-            raise ValueError(f"{metric!r} is not known{hint}; allowed values: {', '.join(METRICS)}")
+            raise ValueError(
+                f"{metric!r} is not known{_meant(metric, METRICS)}; allowed values: "
+                f"{', '.join(METRICS)}"
+            )
         return metric
 
     @field_validator("budget")

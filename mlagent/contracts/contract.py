@@ -122,6 +122,16 @@ AGENT_MEASURES: dict[str, str] = {
     "checks_done": "number of assumption checks that came to an outcome",
 }
 """Metrics of gates that judge an agent's own work; the ledger measures them on the artifacts."""
+RUN_MEASURES = (
+    "primary",
+    "worst_slice",
+    "calibration_error",
+    "predict_seconds",
+    "model_mb",
+    "latency_ms",
+    "leakage_suspects",
+)
+"""Metrics of gates that are neither in METRICS nor in AGENT_MEASURES: numbers of a judged run."""
 
 
 class ContractPlanning(Record):

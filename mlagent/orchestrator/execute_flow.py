@@ -40,6 +40,7 @@ from .plan_flow import PLAN_FILE
 from .planning import check_plan, load_policies, read_plan, review_again, task_with_split
 from .preparing import check_test
 from .replaying import as_replayed, schedules
+from .settings_check import check_settings
 from .state import Request, State, StopFlag
 from .wiring import Opened, build_bench, host_packages, interruptible, open_sandbox
 
@@ -85,6 +86,7 @@ def execute_here(
     earlier = unfinished(project) if flags.resume else None
     plan_path = earlier.path / "plan.yaml" if earlier else (flags.plan or folder / PLAN_FILE)
     plan = read_plan(plan_path)
+    check_settings(settings, plan.task)
     request = make_request(project, plan, plan_path, flags, earlier)
     check_data(folder, plan)
     check_test(State(request, request.plan.task))

@@ -2,9 +2,8 @@
 leaves.
 
 Guarantees: a fit gets a fifth of the budget even when everything before it was slow; a model that
-    did not
-even learn its own rows does not ship. Does not promise the best model that the data allows: the
-clock decides how far a fit gets.
+did not even learn its own rows does not ship. Does not promise the best model that the data allows:
+the clock decides how far a fit gets.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from mlagent.agents.ml_engineer import fit, predict
 from mlagent.contracts.errors import MlagentError
 from mlagent.referee.metrics import Undefined, compute, sign
+from mlagent.reports import charts
 from mlagent.store.files import write_json
 
 from .dev_scores import cost
@@ -69,6 +69,7 @@ def fit_winner(bench: Bench, state: State) -> None:
                 bench, state, state.request.selection["ml-engineer"], seconds, final=True
             )
             bench.desk.progress.update(candidate=state.winner, fit_seconds=round(seconds))
+            charts.warm()
             fitted = fit(
                 bench.desk,
                 state.chosen,

@@ -233,6 +233,7 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
     thresholds: dict[str, float] = state.facts["thresholds"]
     _, fitted = shipped(state)
     roles = state.exploration.roles.columns
+    suspects = tuple(name for name in state.features if name in roles and roles[name].suspect)
     known = scored_on(bench.project, state.seal.id, state.task)
     earlier = [row for row in known if row.run != bench.run.id]
     named = {"model": state.winner, "linear": "linear", "dummy": "dummy"}
@@ -254,9 +255,11 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         "importance": (importance := _importance(bench, state)),
         "importance_note": "" if importance else why_no_importance(state),
         "gates": (*gates, *constraint_gates(state.task), *bench.settings.gates),
-        "suspects": tuple(name for name in state.features if name in roles and roles[name].suspect),
+        "suspects": suspects,
         "model_mb": (fitted.folder / "model.pkl").stat().st_size / MB,
-        "measures": agent_measures(state.exploration, state.analysis) | _latency(state),
+        "measures": agent_measures(state.exploration, state.analysis)
+        | _latency(state)
+        | {"leakage_suspects": float(len(suspects))},
         "chosen_over": state.facts.get("chosen_over", ""),
         "notes": tuple(state.notes),
     }

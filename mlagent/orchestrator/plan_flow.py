@@ -31,6 +31,7 @@ from mlagent.store.project import Project
 from .estimates import calibrate, past_runs
 from .planning import load_policies, make_plan, write_plan
 from .routing import route, served_part
+from .settings_check import check_settings, named_by_file
 from .wiring import engine_name, planned_packages
 
 Ask = Callable[[Question], str | None]
@@ -121,7 +122,7 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
     if path is None:
         task = _infer(flags, served, settings, constraints, None, None, ask)
     else:
-        with open_table(path) as table:
+        with open_table(path) as table, named_by_file(_given(flags), settings):
             profile = profile_table(
                 table, target=flags.target or settings.target, ids=flags.ids, seed=flags.seed
             )
@@ -132,8 +133,10 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
             if task.target is not None and task.kind is not None:
                 profile = with_target(profile, task.target, task.kind)
     exclude = (*settings.exclude, *flags.exclude)
-    _check_columns(exclude, ref, "--exclude")
-    _check_features(task, profile, exclude)
+    with named_by_file(_given(flags), settings):
+        _check_columns(exclude, ref, "--exclude")
+        _check_features(task, profile, exclude)
+    check_settings(settings, task)
     _check_monotone(task, profile)
     _check_names(task, ref, exclude)
     plan = make_plan(
@@ -152,6 +155,12 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
     )
     moved = write_plan(plan, folder / PLAN_FILE, folder / "plans")
     return Planned(plan, folder / PLAN_FILE, moved)
+
+
+def _given(flags: PlanFlags) -> dict[str, object]:
+    """The flags that mlagent.yaml may stand in for."""
+    names = ("target", "metric", "positive", "group", "time", "exclude")
+    return {name: getattr(flags, name) for name in names} | {"id": flags.ids}
 
 
 def _check_names(task: TaskSpec, ref: DataRef | None, exclude: tuple[str, ...]) -> None:

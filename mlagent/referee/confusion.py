@@ -39,7 +39,7 @@ def cost_matrix(cost: Sequence[Sequence[float]] | None, k: int) -> Floats:
     if cost is None:
         raise BadInput(
             "the metric 'cost' needs a cost matrix.",
-            remedy=f"Give `cost:` in mlagent.yaml: {k} rows (truth) of {k} numbers (predicted).",
+            remedy="Give `cost:` in mlagent.yaml, as {truth: {predicted: price}}.",
         )
     matrix = np.asarray(cost, dtype=np.float64)
     if matrix.shape != (k, k) or not np.isfinite(matrix).all():

@@ -8,8 +8,11 @@ when a figure is first drawn.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import io
 import re
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -103,6 +106,17 @@ def draw(
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True)
     return Markup(_inline(buffer.getvalue(), name, title))
+
+
+def warm() -> None:
+    """Import what the first figure needs, in the background."""
+    threading.Thread(target=_import_drawing, daemon=True).start()
+
+
+def _import_drawing() -> None:
+    with contextlib.suppress(Exception):  # the first figure says what is wrong
+        for module in ("matplotlib.figure", "matplotlib.backends.backend_svg"):
+            importlib.import_module(module)
 
 
 def _room(names: Sequence[str]) -> float:

@@ -1,0 +1,61 @@
+"""mlagent.yaml against the task: what the file asks for must exist, before anything is fitted.
+
+Guarantees: a refusal names the file when the file said it, and the flag when a flag did. Does not
+read the file; that is `mlagent.settings`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.task import TaskSpec
+from mlagent.settings import FILE, Settings, cost_matrix
+
+
+def check_settings(settings: Settings, task: TaskSpec) -> None:
+    """Costs and gates of mlagent.yaml fit this task.
+
+    Raises:
+        BadInput: costs without their classes, the metric `cost` without costs, or a gate on a
+            metric that this task does not have.
+    """
+    cost_matrix(settings, task.classes) if task.classes else None
+    if task.metric == "cost" and not settings.cost and len(task.classes) > 1:
+        first, second = task.classes[:2]
+        raise BadInput(
+            "The metric 'cost' needs what each wrong decision costs.",
+            remedy=f"Write it into {FILE} as cost: {{truth: {{predicted: price}}}}, here for "
+            f"example cost: {{{first!r}: {{{second!r}: 1}}, {second!r}: {{{first!r}: 5}}}}",
+        )
+    for gate in settings.gates:
+        known = METRICS.get(gate.metric)
+        if known is not None and task.kind is not None and task.kind not in known.tasks:
+            allowed = ", ".join(name for name, one in METRICS.items() if task.kind in one.tasks)
+            raise BadInput(
+                f"{FILE}: the gate {gate.name!r} asks for {gate.metric}, which a {task.kind} task "
+                "does not have.",
+                remedy=f"Take a metric of this task: {allowed}.",
+            )
+
+
+@contextmanager
+def named_by_file(flags: Mapping[str, object], settings: Settings) -> Iterator[None]:
+    """Inside, a refusal of `--target` and the like says mlagent.yaml when the flag was not given.
+
+    Args:
+        flags: name of the flag without dashes -> what was given; empty for nothing.
+    """
+    try:
+        yield
+    except BadInput as refusal:
+        found = re.match(r"--([a-z]+)\b", refusal.message)
+        name = found[1] if found else ""
+        if name not in flags or flags[name] or not getattr(settings, name, None):
+            raise
+        raise BadInput(
+            f"{FILE}: {name}{refusal.message.removeprefix('--' + name)}", remedy=refusal.remedy
+        ) from None

@@ -1,0 +1,80 @@
+"""mlagent.yaml that does not fit the table or the task: refused when planning, by the name of the
+file, before anything is fitted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlagent.cli.main import main
+from mlagent.testing.tables import churn_frame, write_csv
+
+
+@pytest.fixture
+def planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> object:
+    """Plans with a mlagent.yaml and flags; (exit code, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    write_csv(churn_frame(300), tmp_path / "churn.csv")
+
+    def plan(settings: str, *flags: str) -> tuple[int, str]:
+        (tmp_path / "mlagent.yaml").write_text(f"schema: mlagent/settings/v1\n{settings}\n")
+        monkeypatch.setattr(sys, "argv", ["mlagent", "plan", "churn model", *flags])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return int(str(left.value.code)), capsys.readouterr().err
+
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("metric: rmse", "mlagent.yaml: metric rmse does not fit a binary task."),
+        ("target: nope", "mlagent.yaml: target names 'nope'"),
+        ("exclude: [nope]", "mlagent.yaml: exclude names 'nope'"),
+        ("positive: maybe", "mlagent.yaml: positive 'maybe' is not a class"),
+        ("cost: {perhaps: {yes: 1}}", "mlagent.yaml: cost names 'perhaps'"),
+        ("metric: cost", "The metric 'cost' needs what each wrong decision costs."),
+        (
+            "gates: [{name: g, metric: rmse, comparison: at_most, threshold: 1, required: true}]",
+            "mlagent.yaml: the gate 'g' asks for rmse, which a binary task does not have.",
+        ),
+        (
+            "gates: [{name: g, metric: modelmb, comparison: at_most, threshold: 1, required: no}]",
+            "line 2, gates[0]: 'modelmb' is not measured (did you mean 'model_mb'?)",
+        ),
+    ],
+)
+def test_refused_by_the_name_of_the_file(planned, settings: str, said: str) -> None:
+    code, err = planned(settings)
+    assert code == 2
+    assert said in err
+    assert not Path("plan.yaml").exists()
+
+
+def test_a_flag_is_named_as_the_flag(planned) -> None:
+    code, err = planned("metric: accuracy", "--metric", "rmse")
+    assert code == 2
+    assert "--metric rmse does not fit" in err
+    assert "mlagent.yaml" not in err
+
+
+def test_what_fits_is_planned(planned) -> None:
+    gate = "{name: g, metric: leakage_suspects, comparison: at_most, threshold: 0, required: true}"
+    code, err = planned(f"metric: cost\ncost: {{'no': {{'yes': 1}}}}\ngates: [{gate}]")
+    assert code == 0, err
+
+
+def test_execute_checks_again_after_an_edit(planned, monkeypatch, capsys) -> None:
+    assert planned("metric: accuracy")[0] == 0
+    Path("mlagent.yaml").write_text("cost: {perhaps: {'yes': 1}}\n")
+    monkeypatch.setattr(sys, "argv", ["mlagent", "execute", "--budget", "10s"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "cost names 'perhaps'" in capsys.readouterr().err
+    assert not list(Path("runs").glob("*"))
