@@ -36,6 +36,10 @@ from .workers import Workers, run_one
 
 SERVER = "https://github.com"
 LARGEST_EVENT = 25_000_000
+FOR_THE_BOT = (
+    "Set GITHUB_TOKEN to a token that may comment and read contents; in a job of GitHub Actions, "
+    "`env: GITHUB_TOKEN: ${{ github.token }}`."
+)
 GONE_S = 20
 """Seconds that open requests get when the server goes down."""
 
@@ -92,7 +96,7 @@ def assembled(
     for name in flags.repositories:
         if not FULL_NAME.fullmatch(name):
             raise BadInput(f"--repo {name!r} is not OWNER/NAME.")
-    token = token_from(environment)
+    token = token_from(environment, FOR_THE_BOT)
     address = environment.get("GITHUB_API_URL") or API
     server = (environment.get("GITHUB_SERVER_URL") or SERVER).rstrip("/")
     if urlsplit(server).scheme not in ("https", "file"):
@@ -219,10 +223,16 @@ def handle_event(
         MlagentError: the command failed, or was refused.
     """
     payload = _event_file(file)
+    kind = environment.get("GITHUB_EVENT_NAME", "")
+    if not kind:
+        raise BadInput(
+            "GITHUB_EVENT_NAME is empty, so nobody says what kind of event the file holds.",
+            remedy="GitHub Actions sets it; elsewhere: GITHUB_EVENT_NAME=issue_comment",
+        )
     stop = threading.Event()
     with assembled(flags, environment, stop, connect) as parts:
         found = read_event(
-            environment.get("GITHUB_EVENT_NAME", ""),
+            kind,
             payload,
             repositories=flags.repositories,
             own_id=parts.own_id,

@@ -236,14 +236,17 @@ class GitHub:
             raise Refused(answer.status_code, self._short(url), "the answer is not JSON") from None
 
 
-def token_from(environment: Mapping[str, str] | None = None) -> str:
-    """GITHUB_TOKEN, else GH_TOKEN. Raises PrerequisiteMissing."""
+FOR_A_JOB = "Give the job `env: GITHUB_TOKEN: ${{ github.token }}`, or use --dry-run."
+
+
+def token_from(environment: Mapping[str, str] | None = None, remedy: str = FOR_A_JOB) -> str:
+    """GITHUB_TOKEN, else GH_TOKEN. Raises PrerequisiteMissing, with this remedy."""
     found = os.environ if environment is None else environment
     token = found.get("GITHUB_TOKEN") or found.get("GH_TOKEN") or ""
     if not token.strip():
         raise PrerequisiteMissing(
             "There is no GitHub token: GITHUB_TOKEN and GH_TOKEN are empty.",
-            remedy="Give the job `env: GITHUB_TOKEN: ${{ github.token }}`, or use --dry-run.",
+            remedy=remedy,
         )
     return token.strip()
 

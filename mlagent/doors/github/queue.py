@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mlagent.contracts.errors import BadInput
+
 from .events import Comment
 
 State = Literal["received", "checking", "ready", "running", "done", "failed", "refused"]
@@ -86,14 +88,24 @@ class Queue:
 
     Args:
         clock: seconds since the epoch.
+
+    Raises:
+        BadInput: the file is no queue, or cannot be written.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
         self._file, self._clock = file, clock
         file.touch(mode=0o600)
-        with self._transaction() as base:
-            for statement in _TABLES.split(";"):
-                base.execute(statement)
+        try:
+            with self._transaction() as base:
+                for statement in _TABLES.split(";"):
+                    base.execute(statement)
+        except sqlite3.DatabaseError as problem:
+            raise BadInput(
+                f"The queue {str(file)!r} cannot be used: {problem}.",
+                remedy="Move the file away to begin with an empty queue; jobs in it are lost, and "
+                "commands that came before may be answered again.",
+            ) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -124,6 +124,11 @@ async def end(child: Child) -> None:
     for _ in range(2):
         child.process.send_signal(signal.SIGINT)  # does nothing when it has ended
         await anyio.sleep(SECOND_SIGNAL_S)
+    await see_out(child)
+
+
+async def see_out(child: Child) -> None:
+    """Wait until a child that was told to end has ended; kill it when it does not."""
     with anyio.move_on_after(GRACE_S):
         while child.alive:
             await anyio.sleep(POLL_S)

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 import anyio
+from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
+from mcp.server.mcpserver import Elicit, Resolve
 from mcp_types import CallToolResult
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from mlagent.contracts.errors import BadInput
 from mlagent.orchestrator.execute_flow import unfinished
@@ -19,7 +21,7 @@ from mlagent.store.runs import RunFolder
 
 from .answers import RunAnswer, TryAnswer
 from .calls import Ctx, Cursor, Desk, Folder, Limit, Run, Style, Where
-from .children import POLL_S, Child, end, start, stop_run, wait_for_run
+from .children import POLL_S, Child, end, see_out, start, stop_run, wait_for_run
 from .paging import LIMIT
 from .roots import Place
 from .run_answers import progress_line, run_answer, try_answer
@@ -47,9 +49,41 @@ def mlagent_run_status(
     )
 
 
+class Approval(BaseModel):
+    """What the user is asked before a run."""
+
+    approved: bool = Field(description="Start the run now.")
+
+
+YES = Approval(approved=True)
+ASKS_ITSELF = "claude-code"
+"""This client shows its own question for a tool with `requiresUserInteraction`."""
+
+
+async def ask_to_run(
+    ctx: Ctx, place: Where, action: str, budget: str | None
+) -> Elicit[Approval] | Approval:
+    """The question to the user, through a client that can put it; yes where there is nothing to
+    ask, or nobody but the client's own question for tools that write."""
+    able = ctx.client_capabilities
+    asks = able.elicitation if able is not None else None
+    known = ctx.session.client_params
+    itself = known is not None and known.client_info.name == ASKS_ITSELF
+    if action == "stop" or asks is None or (asks.url is not None and asks.form is None) or itself:
+        return YES
+    what = "go on with the latest unfinished run" if action == "resume" else "run plan.yaml"
+    clock = f"a budget of {budget}" if budget else "the budget of the plan"
+    return Elicit(
+        f"mlagent wants to {what} in {place.folder}, with {clock}: models are trained in the "
+        "sandbox on this machine, and the vault is opened once. Start?",
+        Approval,
+    )
+
+
 async def mlagent_run(
     ctx: Ctx,
     place: Where,
+    asked: Annotated[ElicitationResult[Approval], Resolve(ask_to_run)],
     action: Annotated[
         Literal["start", "resume", "stop"],
         Field(description="resume: the latest unfinished run; stop: end a run, resumable."),
@@ -78,7 +112,14 @@ async def mlagent_run(
     if action == "stop":
         found = place.run(run, finished=False)
         await stop_run(found)
+        if (mine := desk.children.get(found.id)) is not None:
+            await see_out(mine)
         return run_answer(place, desk, found)
+    if not (isinstance(asked, AcceptedElicitation) and asked.data.approved):
+        raise BadInput(
+            "The user did not approve the run; nothing was started.",
+            remedy="Ask what should be different before calling again.",
+        )
     if run is not None:
         raise BadInput(
             "`run` is for action stop.", remedy="resume takes the latest unfinished run."

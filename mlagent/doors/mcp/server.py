@@ -19,7 +19,16 @@ from typing import Any
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import CallToolResult, InputRequiredResult, TextContent, Tool, ToolAnnotations
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
 from pydantic import ValidationError
 
 from mlagent import __version__
@@ -99,6 +108,30 @@ class Server(MCPServer[Desk]):
             return await super().call_tool(name, arguments, context)
         except ToolError as problem:
             return refusal(sentence(name, problem))
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[Desk, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """A prompt; an unknown name or argument is the client's mistake, said in a sentence."""
+        known = {one.name: one.arguments or [] for one in await self.list_prompts()}
+        if name not in known:
+            raise MCPError(
+                INVALID_PARAMS, f"There is no prompt {name!r}. The prompts are {', '.join(known)}."
+            )
+        takes = [one.name for one in known[name]]
+        given = arguments or {}
+        lacking = [one.name for one in known[name] if one.required and one.name not in given]
+        if lacking or set(given) - set(takes):
+            wrong = (
+                f"needs {lacking[0]!r}" if lacking else f"has no {min(set(given) - set(takes))!r}"
+            )
+            raise MCPError(
+                INVALID_PARAMS, f"The prompt {name!r} {wrong}. It takes {', '.join(takes)}."
+            )
+        return await super().get_prompt(name, arguments, context)
 
 
 def untitled(schema: Any) -> Any:

@@ -17,7 +17,8 @@ import pytest
 pytest.importorskip("mcp", reason="the extra mlagent[mcp] is not installed")
 
 from mcp import Client, StdioServerParameters
-from mcp_types import CallToolResult, ListRootsResult, Root
+from mcp.client.session import ElicitationFnT
+from mcp_types import CallToolResult, Implementation, ListRootsResult, Root
 
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
@@ -73,8 +74,15 @@ async def connected(
     args: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
+    user: ElicitationFnT | None = None,
+    name: str = "tests",
 ) -> AsyncIterator[Talk]:
-    """`mlagent mcp` as a client starts it. The client's root is `folder` unless said otherwise."""
+    """`mlagent mcp` as a client starts it. The client's root is `folder` unless said otherwise.
+
+    Args:
+        user: who answers the server's questions; None for a client that cannot put any.
+        name: what the client calls itself.
+    """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     parameters = StdioServerParameters(
         command=sys.executable,
@@ -88,7 +96,13 @@ async def connected(
         return ListRootsResult(roots=[Root(uri=path.as_uri()) for path in shown])
 
     callback = None if no_roots else listed
-    async with Client(parameters, mode=mode, list_roots_callback=callback) as client:
+    async with Client(
+        parameters,
+        mode=mode,
+        list_roots_callback=callback,
+        elicitation_callback=user,
+        client_info=Implementation(name=name, version="1"),
+    ) as client:
         yield Talk(client)
 
 

@@ -65,6 +65,21 @@ def test_it_does_not_start_without_a_secret_or_a_token(
     assert not any(text in done.stderr + done.stdout for text in (TOKEN, SECRET.decode()))
 
 
+def test_the_remedy_for_a_missing_token_is_one_that_the_bot_takes(tmp_path: Path) -> None:
+    done = run("--repo", REPO, "--state", str(tmp_path / "state"), **{SECRET_NAME: SECRET.decode()})
+    assert "--dry-run" not in done.stderr
+    assert "Set GITHUB_TOKEN" in done.stderr
+
+
+def test_an_event_of_unknown_kind_is_refused(tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text("{}")
+    state = str(tmp_path / "state")
+    done = run("--repo", REPO, "--state", state, "--event", str(event), GITHUB_TOKEN=TOKEN)
+    assert done.returncode == 2
+    assert "GITHUB_EVENT_NAME is empty" in done.stderr
+
+
 def test_there_is_no_flag_for_the_secret() -> None:
     done = run("--help")
     assert "--secret" not in done.stdout

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlagent.contracts.errors import BadInput
 from mlagent.doors.github.events import Comment
 from mlagent.doors.github.queue import Queue
 
@@ -48,6 +49,13 @@ def test_ignored_deliveries_are_remembered_too(file: Path) -> None:
 def test_the_file_is_for_its_owner_only(file: Path) -> None:
     Queue(file)
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_damaged_file_is_a_sentence(file: Path) -> None:
+    file.write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(BadInput, match=r"queue\.sqlite3.* cannot be used"):
+        Queue(file)
+    assert file.read_bytes().startswith(b"not a database")
 
 
 def test_a_job_goes_from_received_to_done(file: Path) -> None:

@@ -1,0 +1,103 @@
+"""A run needs the user's yes: asked through the client where it can put a question, in both ways
+that the protocol has. Prompts that a client asks for wrongly end as a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, ElicitRequestFormParams, ElicitResult
+
+MODES = ("auto", "legacy")
+
+
+class User:
+    """Answers each question alike and remembers what was asked."""
+
+    def __init__(self, action: str, approved: bool = True) -> None:
+        self.action, self.approved = action, approved
+        self.asked: list[str] = []
+
+    async def __call__(self, _: Any, question: ElicitRequestFormParams) -> ElicitResult:
+        self.asked.append(question.message)
+        content = {"approved": self.approved} if self.action == "accept" else None
+        return ElicitResult(action=self.action, content=content)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("user", [User("decline"), User("cancel"), User("accept", approved=False)])
+def test_without_a_yes_nothing_is_started(session: Any, churn: Path, mode: str, user: User) -> None:
+    user.asked.clear()
+
+    async def script(talk: Any) -> str:
+        await talk.facts("plan", task="churn model")
+        return str(await talk.refused("run", budget="10s"))
+
+    said = session(churn, script, mode=mode, user=user)
+    assert "did not approve" in said
+    assert not (churn / "runs").exists()
+    (question,) = user.asked
+    assert str(churn) in question
+    assert "budget of 10s" in question
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_after_a_yes_it_runs_and_the_same_server_stops_it(
+    session: Any, churn: Path, mode: str
+) -> None:
+    user = User("accept")
+
+    async def script(talk: Any) -> tuple[Any, Any]:
+        await talk.facts("plan", task="churn model")
+        begun = await talk.facts("run", budget="60s", vault="0.2")
+        await anyio.sleep(1.0)
+        return begun, await talk.facts("run", action="stop")
+
+    begun, stopped = session(churn, script, mode=mode, user=user)
+    assert begun["state"] == "running"
+    assert stopped["state"] == "stopped"
+    assert len(user.asked) == 1, "stopping needs no approval"
+
+
+def test_claude_code_asks_by_itself_and_is_not_asked_again(session: Any, churn: Path) -> None:
+    user = User("decline")
+
+    async def script(talk: Any) -> Any:
+        await talk.facts("plan", task="churn model")
+        await talk.facts("run", budget="30s", vault="0.2")
+        return await talk.facts("run", action="stop")
+
+    assert session(churn, script, user=user, name="claude-code")["state"] == "stopped"
+    assert user.asked == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("nope", {}, "no prompt 'nope'. The prompts are plan, review."),
+        ("plan", {}, "needs 'task'"),
+        ("plan", {"task": "churn", "dta": "x"}, "has no 'dta'. It takes task, data."),
+    ],
+)
+def test_a_wrong_prompt_is_a_sentence_and_no_traceback(
+    session: Any,
+    churn: Path,
+    mode: str,
+    name: str,
+    arguments: dict[str, str],
+    said: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async def script(talk: Any) -> MCPError:
+        with pytest.raises(MCPError) as refused:
+            await talk.client.get_prompt(name, arguments)
+        return refused.value
+
+    refused = session(churn, script, mode=mode)
+    assert refused.code == INVALID_PARAMS
+    assert said in refused.message
+    assert "Traceback" not in capfd.readouterr().err
