@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlagent.agents.jobs import Desk
+sys.path.insert(0, str(Path(__file__).parent))
+
+from desks import EmptySandbox, desk_at
+
 from mlagent.agents.left_nothing import without_model, without_predictions
 from mlagent.agents.ml_engineer import APART_GRACE_S, CandidateFolder, score_apart
-from mlagent.agents.registry import load_contracts
-from mlagent.content import Content
 from mlagent.contracts.ports import Collected, Job, OnLine, Outcome, Verdict
 from mlagent.referee.metrics import Truth
 
 
-class SlowCandidate:
+class SlowCandidate(EmptySandbox):
     """Its fit yields a model and is killed at its limit; a prediction job takes 1 s."""
 
     tier = "T3"
-    image = None
 
     def __init__(self) -> None:
         self.fits: list[float] = []
@@ -41,29 +42,6 @@ class SlowCandidate:
         np.save(path, np.full(4, 0.5))
         file = Collected("predictions.npy", path, path.stat().st_size, "0" * 64)
         return Outcome("ok", "The code ended by itself.", 0, 1.0, "", {"predictions.npy": file})
-
-    def packages(self) -> dict[str, str]:
-        return {}
-
-    def describe(self) -> str:
-        return "nothing"
-
-    def enforced(self) -> frozenset[str]:
-        return frozenset()
-
-    def close(self) -> None: ...
-
-
-class Quiet:
-    """Journal and progress that keep nothing."""
-
-    def append(self, kind: str, /, **facts: Any) -> None: ...
-
-    def phase(self, name: str, detail: str = "") -> None: ...
-
-    def update(self, **facts: Any) -> None: ...
-
-    def say(self, sentence: str) -> None: ...
 
 
 class Rows:
@@ -86,18 +64,7 @@ class Rows:
 
 def test_only_the_first_fold_of_a_fit_that_never_ends_has_the_whole_grace(tmp_path: Path) -> None:
     sandbox: Any = SlowCandidate()
-    content = Content()
-    desk = Desk(
-        content=content,
-        sandbox=sandbox,
-        journal=Quiet(),
-        progress=Quiet(),
-        scratch=tmp_path,
-        clock=lambda: 0.0,
-        memory_mb=1024,
-        cpus=2,
-        contracts=load_contracts(content),
-    )
+    desk = desk_at(sandbox, tmp_path, memory_mb=1024, cpus=2)
     folds = np.array([[2 if i // 4 == fold else 1 for i in range(12)] for fold in range(3)])
     result = score_apart(
         desk,

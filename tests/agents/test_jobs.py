@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from desks import EmptySandbox, Silence, desk_at
 
 from mlagent.agents.jobs import Desk, last_words, permit
 from mlagent.agents.registry import load_contracts
@@ -16,11 +21,10 @@ from mlagent.contracts.findings import Exploration
 from mlagent.contracts.ports import Collected, Job, OnLine, Outcome
 
 
-class RecordingSandbox:
+class RecordingSandbox(EmptySandbox):
     """Runs nothing: keeps the jobs it was given and hands out prepared results."""
 
     tier = "T0"
-    image = None
 
     def __init__(self, results: list[str]) -> None:
         self.jobs: list[Job] = []
@@ -35,37 +39,6 @@ class RecordingSandbox:
         file = Collected("result.json", path, path.stat().st_size, "0" * 64)
         return Outcome("ok", "The code ended by itself.", 0, 0.1, "", {"result.json": file})
 
-    def packages(self) -> dict[str, str]:
-        return {}
-
-    def describe(self) -> str:
-        return "nothing"
-
-    def enforced(self) -> frozenset[str]:
-        return frozenset()
-
-    def close(self) -> None: ...
-
-
-class Notes:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.kinds: list[str] = []
-
-    def append(self, kind: str, /, **facts: Any) -> None:
-        self.kinds.append(kind)
-
-
-class Silence:
-    """Shows nothing."""
-
-    def phase(self, name: str, detail: str = "") -> None: ...
-
-    def update(self, **facts: Any) -> None: ...
-
-    def say(self, sentence: str) -> None: ...
-
 
 GOOD = (
     '{"schema": "mlagent/exploration/v1", "rows": 3, "rows_used": 3, "roles": {"columns": {}}, '
@@ -75,19 +48,7 @@ GOOD = (
 
 def desk(tmp_path: Path, results: list[str], **changes: Any) -> tuple[Desk, RecordingSandbox]:
     sandbox = RecordingSandbox(results)
-    content = Content()
-    made = Desk(
-        content=content,
-        sandbox=sandbox,
-        journal=Notes(),
-        progress=Silence(),
-        scratch=tmp_path,
-        clock=lambda: 0.0,
-        memory_mb=10_000_000,
-        cpus=9_999,
-        contracts=load_contracts(content),
-        **changes,
-    )
+    made = desk_at(sandbox, tmp_path, memory_mb=10_000_000, cpus=9_999, **changes)
     return made, sandbox
 
 

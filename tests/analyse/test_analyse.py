@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from sandbox_scripts import (
+    add_classes,
+    add_number,
+    classes_of,
+    load_script,
+    run_script,
+    three_numbers,
+)
+
 from mlagent.contracts.findings import Analysis
 
-SOURCE = Path(__file__).parents[2] / "templates" / "analyse" / "analyse.py"
 Analyse = Callable[..., Analysis]
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """analyse.py, loaded as the runner loads it."""
-    before = list(sys.path)
-    spec = importlib.util.spec_from_file_location("analyse_script", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path[:] = before
-    return module
+    return load_script("analyse/analyse.py")
 
 
 @pytest.fixture
@@ -40,9 +39,6 @@ def analyse(script: ModuleType, tmp_path: Path) -> Analyse:
     """Run the script on a frame and validate what it wrote."""
 
     def run(frame: pd.DataFrame, target: str, kind: str, **more: Any) -> Analysis:
-        classes = (
-            [] if kind == "regression" else sorted(frame[target].dropna().astype(str).unique())
-        )
         columns = {}
         for name in frame.columns:
             values = frame[name]
@@ -57,20 +53,14 @@ def analyse(script: ModuleType, tmp_path: Path) -> Analyse:
             "roles": {"columns": columns, "excluded": more.pop("excluded", {})},
             "option": "option_b",
             "target": target,
-            "classes": classes,
+            "classes": classes_of(frame, target, kind),
             "seed": 0,
             "engineer_option": "option_c",
             "validation_plan": plan | more.pop("plan", {}),
             "detectable_difference": None,
             "budget_s": 30,
         } | more
-        with duckdb.connect() as connection:
-            connection.register("dirty", frame)
-            path = str(tmp_path / "dev.parquet").replace("'", "''")
-            connection.execute(f"COPY dirty TO '{path}' (FORMAT parquet)")
-        (tmp_path / "request.json").write_text(json.dumps(request))
-        script.main(tmp_path, tmp_path)
-        return Analysis.model_validate_json((tmp_path / "result.json").read_text())
+        return Analysis.model_validate_json(run_script(script, tmp_path, frame, request))
 
     return run
 
@@ -81,23 +71,15 @@ def outcome(found: Analysis, code: str) -> str:
 
 def table(rows: int = 800, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(rng.normal(size=(rows, 3)), columns=["a", "b", "c"])
-    frame["level"] = rng.choice(["red", "green", "blue"], rows)
-    frame["noise"] = rng.normal(size=rows)
-    return frame
+    return three_numbers(rng, rows).assign(noise=rng.normal(size=rows))
 
 
 def with_classes(rows: int = 800) -> pd.DataFrame:
-    frame = table(rows)
-    chance = frame["a"] + np.random.default_rng(1).normal(size=rows)
-    frame["y"] = np.where(chance > 0, "yes", "no")
-    return frame
+    return add_classes(table(rows))
 
 
 def with_number(rows: int = 800) -> pd.DataFrame:
-    frame = table(rows)
-    frame["y"] = 3 * frame["a"] + np.random.default_rng(1).normal(size=rows)
-    return frame
+    return add_number(table(rows))
 
 
 @pytest.mark.parametrize("kind", ["binary", "regression"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -11,28 +9,29 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from sandbox_scripts import (
+    add_classes,
+    add_number,
+    classes_of,
+    load_script,
+    run_script,
+    three_numbers,
+)
+
 from mlagent.contracts.findings import Exploration
 
-SOURCE = Path(__file__).parents[2] / "templates" / "explore" / "explore.py"
 Explore = Callable[..., Exploration]
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """explore.py, loaded as the runner loads it."""
-    before = list(sys.path)
-    spec = importlib.util.spec_from_file_location("explore_script", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path[:] = before
-    return module
+    return load_script("explore/explore.py")
 
 
 def plain_columns(frame: pd.DataFrame, target: str) -> dict[str, dict[str, str]]:
@@ -59,9 +58,6 @@ def explore(script: ModuleType, tmp_path: Path) -> Explore:
     """Run the script on a frame and validate what it wrote; the text is kept in `tmp_path`."""
 
     def run(frame: pd.DataFrame, target: str, kind: str, **more: Any) -> Exploration:
-        classes = (
-            [] if kind == "regression" else sorted(frame[target].dropna().astype(str).unique())
-        )
         columns = plain_columns(frame, target)
         for name, role in more.pop("roles", {}).items():
             columns[name]["role"] = role
@@ -70,7 +66,7 @@ def explore(script: ModuleType, tmp_path: Path) -> Explore:
             "columns": columns,
             "option": "option_b",
             "target": target,
-            "classes": classes,
+            "classes": classes_of(frame, target, kind),
             "seed": 0,
             "max_rows": 200_000,
             "id_columns": [],
@@ -78,13 +74,7 @@ def explore(script: ModuleType, tmp_path: Path) -> Explore:
             "time": None,
             "budget_s": 30,
         } | more
-        with duckdb.connect() as connection:
-            connection.register("dirty", frame)
-            path = str(tmp_path / "dev.parquet").replace("'", "''")
-            connection.execute(f"COPY dirty TO '{path}' (FORMAT parquet)")
-        (tmp_path / "request.json").write_text(json.dumps(request))
-        script.main(tmp_path, tmp_path)
-        return Exploration.model_validate_json((tmp_path / "result.json").read_text())
+        return Exploration.model_validate_json(run_script(script, tmp_path, frame, request))
 
     return run
 
@@ -94,24 +84,15 @@ def codes(found: Exploration) -> set[str]:
 
 
 def numbers(rows: int, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(rows, 3))
-    frame = pd.DataFrame(x, columns=["a", "b", "c"])
-    frame["level"] = rng.choice(["red", "green", "blue"], rows)
-    return frame
+    return three_numbers(np.random.default_rng(seed), rows)
 
 
 def with_classes(rows: int = 600) -> pd.DataFrame:
-    frame = numbers(rows)
-    noise = np.random.default_rng(1).normal(size=rows)
-    frame["y"] = np.where(frame["a"] + noise > 0, "yes", "no")
-    return frame
+    return add_classes(numbers(rows))
 
 
 def with_number(rows: int = 600) -> pd.DataFrame:
-    frame = numbers(rows)
-    frame["y"] = 3 * frame["a"] + np.random.default_rng(1).normal(size=rows)
-    return frame
+    return add_number(numbers(rows))
 
 
 @pytest.mark.parametrize("option", ["option_a", "option_b", "option_c"])

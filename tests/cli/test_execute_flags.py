@@ -1,0 +1,117 @@
+"""Flags of `mlagent execute` and the test file: what makes no sense is refused before a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Run, edit
+
+from mlagent.orchestrator.execute_flow import ExecuteFlags, make_request
+from mlagent.orchestrator.planning import read_plan
+from mlagent.orchestrator.preparing import check_test
+from mlagent.orchestrator.state import State
+from mlagent.store.project import Project
+from mlagent.testing.tables import build_tree, churn_frame
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--select", "ml-enginer=option_a"), "Its agents: data-explorer, statistical-analyst"),
+        (("--select", "ml-engineer=option_x"), "Its options: option_a, option_b, option_c"),
+        (("--select", "nonsense"), "'nonsense' is not an agent"),
+        (("--vault", "most"), "--vault auto"),
+        (("--vault", "nan"), "--vault auto"),
+        (("--refit", "some"), "--refit all"),
+        (("--budget", "soon"), "60s, 5m or 1h"),
+        (("--memory", "3"), "256"),
+        (("--test", "nope.csv"), "'nope.csv'"),
+        (("--replay", "20200101"), "'20200101'"),
+        (("--resume",), "no unfinished run"),
+    ],
+)
+def test_a_flag_of_execute_that_makes_no_sense_is_refused_with_what_is_allowed(
+    planned: Path, mlagent: Run, words: tuple[str, ...], said: str
+) -> None:
+    done = mlagent("execute", *words)
+    assert done.code == 2
+    assert said in done.err
+    assert not (planned / "runs").exists()
+
+
+def churn_text(rows: int = 40, **columns: str) -> str:
+    """Other rows of the churn table, some columns with one text throughout or ("") taken out."""
+    frame = churn_frame(rows, seed=9).drop(columns=[name for name, v in columns.items() if not v])
+    return str(frame.assign(**{k: v for k, v in columns.items() if v}).to_csv(index=False))
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("churn.csv", "'churn.csv' is the training table itself"),
+        ("copy.csv", "'copy.csv' is the training table itself"),
+        ("no_target.csv", "lacks the columns 'churned'"),
+        ("no_feature.csv", "lacks the columns 'fee', 'start'"),
+        ("unknown.csv", "has no value in the target 'churned'"),
+        ("maybe.csv", "none of the classes 'no', 'yes': 'maybe'"),
+        ("empty.csv", "empty"),
+        ("ragged.csv", "ragged: line 2"),
+        ("binary.csv", "binary file"),
+        ("header.csv", "a header and no rows"),
+    ],
+)
+def test_a_test_file_that_cannot_judge_is_refused_before_a_run_begins(
+    planned: Path, mlagent: Run, test: str, said: str
+) -> None:
+    build_tree(
+        planned,
+        {
+            "copy.csv": (planned / "churn.csv").read_bytes(),
+            "no_target.csv": churn_text(churned=""),
+            "no_feature.csv": churn_text(fee="", start=""),
+            "unknown.csv": churn_text(churned=" "),
+            "maybe.csv": churn_text(churned="maybe"),
+            "empty.csv": "",
+            "ragged.csv": "a,b\n1,2,3\n",
+            "binary.csv": bytes(range(256)) * 20,
+            "header.csv": churn_text(0),
+        },
+    )
+    done = mlagent("execute", "--test", test)
+    assert done.code == 2
+    assert said in done.err
+    assert not (planned / "runs").exists()
+
+
+@pytest.mark.parametrize("vault", ["0", "0.2"])
+def test_a_test_file_and_a_vault_of_ones_own_cannot_both_hold(
+    planned: Path, mlagent: Run, vault: str
+) -> None:
+    build_tree(planned, {"test.csv": churn_text()})
+    done = mlagent("execute", "--test", "test.csv", "--vault", vault)
+    assert done.code == 2
+    assert f"--test and --vault {vault} cannot both hold" in done.err
+    assert not (planned / "runs").exists()
+
+
+def test_a_test_file_beats_the_vault_of_the_plan(planned: Path) -> None:
+    edit(planned, "vault: auto", "vault: 0")
+    plan = read_plan(planned / "plan.yaml")
+    build_tree(planned, {"test.csv": churn_text(customer_id="")})
+    request = make_request(
+        Project(planned),
+        plan,
+        planned / "plan.yaml",
+        ExecuteFlags(test=planned / "test.csv"),
+        None,
+    )
+    check_test(State(request, request.plan.task))
+    assert request.vault is None
+
+
+def test_execute_without_a_plan_says_how_to_make_one(mlagent: Run) -> None:
+    done = mlagent("execute")
+    assert done.code == 2
+    assert "no plan" in done.err
+    assert "mlagent plan" in done.err

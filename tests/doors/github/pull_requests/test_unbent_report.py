@@ -1,0 +1,156 @@
+"""A pull request cannot bend its report: gates, prices, limits and truth are those of the base."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from git import Repo
+from pull_projects import SETTINGS, Heads, add_run, commit_all
+from reported import report_of, text_of
+
+from mlagent.content import Content
+from mlagent.contracts.errors import BadInput
+from mlagent.contracts.run import Seal
+from mlagent.contracts.task import TaskSpec
+from mlagent.data.frames import read_frame, write_frame
+from mlagent.store.runs import RunFolder
+
+
+def test_runs_under_different_seals_are_refused_with_a_sentence(heads: Heads) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "better"))
+    seal = run.read("seal.json", Seal)
+    run.write("seal.json", seal.model_copy(update={"id": "f" * 16}))
+    report = report_of(heads)
+    assert report.standing == "not comparable"
+    assert "judged under seal" in report.reason
+    assert report.metrics[0].difference is None
+    assert [one.name for one in report.failed] == ["not-worse-than-base"]
+    assert "Not comparable with the base" in text_of(report)
+
+
+def test_another_metric_does_not_evade_the_comparison(heads: Heads) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "worse"))
+    task = run.read("task.json", TaskSpec)
+    run.write("task.json", task.model_copy(update={"metric": "pr_auc"}))
+    report = report_of(heads)
+    assert report.standing == "not comparable"
+    assert "is scored by pr_auc" in report.reason
+    assert "not-worse-than-base" in [one.name for one in report.failed]
+
+
+def test_a_head_that_rewrites_the_truth_is_not_compared(heads: Heads) -> None:
+    run = heads.folder / "runs" / add_run(heads, "worse")
+    file = run / "predictions" / "vault.parquet"
+    frame = read_frame(file)
+    frame["truth"] = np.where(frame["model"] > 0.4, "yes", "no")
+    write_frame(frame, file)
+    report = report_of(heads)
+    assert report.standing == "not comparable"
+    assert "disagree on the truth" in report.reason
+
+
+def test_a_pull_request_cannot_loosen_its_own_gate(heads: Heads) -> None:
+    loose = SETTINGS.replace("threshold: 0.55, required: true", "threshold: 0.0, required: false")
+    tight = SETTINGS.replace("threshold: 0.55", "threshold: 0.99")
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").write_text(tight)
+        base = commit_all(heads.folder, "a higher floor")
+        repo.git.checkout("-q", "change")
+    (heads.folder / "mlagent.yaml").write_text(loose)
+    commit_all(heads.folder, "no floor")
+    add_run(heads, "better")
+    report = report_of(heads)
+    assert report.policy_commit == base
+    (floor,) = [one for one in report.gates if one.name == "auc-floor"]
+    assert (floor.threshold, floor.required, floor.outcome) == (0.99, True, "fail")
+    assert floor.source == "mlagent.yaml"
+
+
+def test_contracts_of_a_content_folder_come_from_the_base_too(
+    heads: Heads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = heads.folder / "team" / "contracts"
+    home.mkdir(parents=True)
+    shipped = Content().path("contracts/ml-engineer.yaml").read_text()
+    strict = shipped.replace(
+        "- {name: better-than-linear, metric: primary, comparison: better_than_linear, "
+        "required: false}",
+        "- {name: better-than-linear, metric: primary, comparison: better_than_linear, "
+        "required: true}",
+    )
+    assert strict != shipped
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (home / "ml-engineer.yaml").write_text(strict)
+        commit_all(heads.folder, "strict")
+        repo.git.checkout("-q", "change")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "ml-engineer.yaml").write_text(shipped)
+    add_run(heads, "worse")
+    monkeypatch.setenv("MLAGENT_CONTENT", str(heads.folder / "team"))
+    report = report_of(heads)
+    assert "better-than-linear" in [one.name for one in report.failed]
+
+
+def test_a_constraint_of_the_base_plan_stays_a_gate(heads: Heads) -> None:
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        file = heads.folder / "plan.yaml"
+        kept = file.read_text()
+        limit = "constraints:\n  - {kind: max_model_mb, value: 0.000001}"
+        assert "constraints: []" in kept
+        file.write_text(kept.replace("constraints: []", limit))
+        commit_all(heads.folder, "small models only")
+        repo.git.checkout("-q", "change")
+    add_run(heads, "better")
+    report = report_of(heads)
+    assert "max-model-mb" in [one.name for one in report.failed]
+
+
+def test_a_price_list_of_the_head_does_not_count(heads: Heads) -> None:
+    priced = SETTINGS.replace(
+        "gates:\n",
+        "cost:\n  'no': {'yes': 1}\n  'yes': {'no': 6}\ngates:\n"
+        "- {name: cheap, metric: cost, comparison: at_most, threshold: 0.001, required: true}\n",
+    )
+    free = priced.replace("'no': 6", "'no': 0").replace("'yes': 1", "'yes': 0")
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").write_text(priced)
+        commit_all(heads.folder, "prices")
+        repo.git.checkout("-q", "change")
+    (heads.folder / "mlagent.yaml").write_text(free)
+    add_run(heads, "better")
+    report = report_of(heads)
+    (cheap,) = [one for one in report.gates if one.name == "cheap"]
+    assert cheap.outcome == "fail"
+    assert cheap.value is not None
+    assert cheap.value > 0.1
+
+
+def test_a_broken_file_at_the_base_is_named_with_its_commit(heads: Heads) -> None:
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").write_text("schema: mlagent/settings/v1\ngatez: []\n")
+        base = commit_all(heads.folder, "broken")
+        repo.git.checkout("-q", "change")
+    add_run(heads, "better")
+    with pytest.raises(BadInput) as caught:
+        report_of(heads)
+    assert str(caught.value).startswith(f"At {base[:7]}: mlagent.yaml")
+    assert "gatez" in str(caught.value)
+
+
+def test_a_settings_file_that_is_a_link_is_not_followed(heads: Heads) -> None:
+    secret = heads.folder.parent / "secret.yaml"
+    secret.write_text("schema: mlagent/settings/v1\nbudget: 77s\n")
+    with Repo(heads.folder) as repo:
+        repo.git.checkout("-q", "main")
+        (heads.folder / "mlagent.yaml").unlink()
+        (heads.folder / "mlagent.yaml").symlink_to(secret)
+        commit_all(heads.folder, "a link")
+        repo.git.checkout("-q", "change")
+    add_run(heads, "better")
+    report = report_of(heads)
+    assert "auc-floor" not in [one.name for one in report.gates]
