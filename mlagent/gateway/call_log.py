@@ -1,0 +1,159 @@
+"""calls/ of a run folder: the exact bytes of every request, and the answer to it.
+
+One folder for each call: `request.json` (as it was sent, written before it is), `answer.json` and
+`call.json` (what it cost, written last). Guarantees: a request that has an answer here is not paid
+twice: the same request for the same turn gets that answer; a request without one was cut in flight
+and is booked as possibly billed. No header is kept, so no key is. Does not decide what is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from mlagent.contracts.usage import Bill, Call, Spent, Tokens
+from mlagent.documents import load_json
+from mlagent.store.files import write_json
+
+REQUEST, ANSWER, CALL = "request.json", "answer.json", "call.json"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A call that was begun, by this process or an earlier one."""
+
+    n: int
+    agent: str
+    purpose: str
+    model: str
+    request_sha256: str
+    bound_tokens: int
+    bound_usd: float
+
+
+class CallLog:
+    """The calls of one run, in the order in which they began.
+
+    Args:
+        folder: `calls/` of the run; made at the first call.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = Lock()
+        self._served: dict[str, int] = {}
+        self._calls: dict[int, Call] = {}
+        self._answers: dict[str, list[int]] = {}
+        self.cut: list[Begun] = []
+        self._next = 0
+        for place in sorted(folder.glob("[0-9]*")) if folder.is_dir() else ():
+            self._recall(place)
+
+    def _recall(self, place: Path) -> None:
+        n = int(place.name)
+        self._next = max(self._next, n + 1)
+        if (place / CALL).is_file():
+            call = Call.model_validate(_read(place / CALL))
+            self._calls[n] = call
+            if call.outcome == "answered":
+                self._answers.setdefault(call.request_sha256, []).append(n)
+        elif (place / "begun.json").is_file():
+            self.cut.append(Begun(**_read(place / "begun.json")))
+
+    def known(self, request_sha256: str) -> tuple[dict[str, Any], Call] | None:
+        """The answer to this request, when an earlier process got one that this one has not used.
+
+        The k-th time that a request is made gets the k-th answer to it.
+        """
+        with self._lock:
+            turn = self._served.get(request_sha256, 0)
+            answers = self._answers.get(request_sha256, [])
+            if turn >= len(answers):
+                return None
+            self._served[request_sha256] = turn + 1
+            n = answers[turn]
+        return _read(self.folder / f"{n:04d}" / ANSWER), self._calls[n]
+
+    def begin(
+        self,
+        agent: str,
+        purpose: str,
+        model: str,
+        request_sha256: str,
+        bound_tokens: int,
+        bound_usd: float,
+    ) -> Begun:
+        """Note on disk that a call is about to be sent."""
+        with self._lock:
+            n, self._next = self._next, self._next + 1
+        begun = Begun(n, agent, purpose, model, request_sha256, bound_tokens, bound_usd)
+        place = self._place(n)
+        place.mkdir(parents=True)
+        write_json(place / "begun.json", vars(begun))
+        return begun
+
+    def sent(self, begun: Begun, body: bytes) -> None:
+        """The exact bytes of the body, before they leave."""
+        (self._place(begun.n) / REQUEST).write_bytes(body)
+
+    def end(self, call: Call, answer: dict[str, Any] | None) -> None:
+        """What came of it. The answer is on disk before the call counts as answered."""
+        place = self._place(call.n)
+        if answer is not None:
+            write_json(place / ANSWER, answer)
+        write_json(place / CALL, call.model_dump(mode="json"))
+        with self._lock:
+            self._calls[call.n] = call
+            if call.outcome == "answered":
+                self._answers.setdefault(call.request_sha256, []).append(call.n)
+                self._served[call.request_sha256] = self._served.get(call.request_sha256, 0) + 1
+
+    def calls(self) -> tuple[Call, ...]:
+        """Every call that has ended, in order."""
+        with self._lock:
+            return tuple(self._calls[n] for n in sorted(self._calls))
+
+    def bill(self, prices: str) -> Bill:
+        """The sum of it all."""
+        calls = self.calls()
+        by_agent: dict[str, Spent] = {}
+        by_model: dict[str, Spent] = {}
+        total = possibly = Spent()
+        for call in calls:
+            total = _plus(total, call)
+            by_agent[call.agent] = _plus(by_agent.get(call.agent, Spent()), call)
+            by_model[call.model] = _plus(by_model.get(call.model, Spent()), call)
+            if call.outcome == "possibly billed":
+                possibly = _plus(possibly, call)
+        return Bill(
+            prices=prices,
+            total=total,
+            possibly=possibly,
+            by_agent=by_agent,
+            by_model=by_model,
+            calls=calls,
+        )
+
+    def _place(self, n: int) -> Path:
+        return self.folder / f"{n:04d}"
+
+
+def _plus(sum_: Spent, call: Call) -> Spent:
+    return Spent(calls=sum_.calls + 1, tokens=sum_.tokens + call.tokens, usd=sum_.usd + call.usd)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(load_json(path.read_text(encoding="utf-8"), str(path)))
+
+
+def canonical(request: dict[str, Any]) -> bytes:
+    """A request as bytes that do not depend on the order of its keys."""
+    return json.dumps(request, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def bound_of(tokens: int) -> Tokens:
+    """Tokens of a call that may have been billed at its bound."""
+    return Tokens(input=tokens)

@@ -1,0 +1,93 @@
+"""Whether a value fits a type of the anthropic SDK, strictly: an unknown field is a fault, as it is
+for the real API. Says where and what. Does not check what types cannot say, such as ranges.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args, get_origin
+
+import typing_extensions
+
+PLAIN: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
+REQUIRED = (typing.Required, typing_extensions.Required)
+WRAPPERS = (*REQUIRED, typing.NotRequired, typing_extensions.NotRequired, typing.Annotated)
+
+
+def fault(value: Any, wanted: Any, where: str = "") -> str | None:
+    """A sentence on the first thing that does not fit, or None."""
+    origin = get_origin(wanted)
+    if origin in WRAPPERS:
+        return fault(value, get_args(wanted)[0], where)
+    if wanted is Any or wanted is object:
+        return None
+    if wanted is None or wanted is type(None):
+        return None if value is None else _wrong(value, "null", where)
+    if origin in (typing.Union, types.UnionType):
+        return _of_several(value, get_args(wanted), where)
+    if origin in (typing.Literal, typing_extensions.Literal):
+        allowed = get_args(wanted)
+        return None if value in allowed else _wrong(value, f"one of {allowed}", where)
+    if typing_extensions.is_typeddict(wanted):
+        return _of_map(value, wanted, where)
+    if wanted in PLAIN:
+        right = isinstance(value, PLAIN[wanted]) and (wanted is bool) == isinstance(value, bool)
+        return None if right else _wrong(value, wanted.__name__, where)
+    if origin is dict or (origin is not None and issubclass(origin, Mapping)):
+        if not isinstance(value, dict):
+            return _wrong(value, "an object", where)
+        inner = get_args(wanted)[1]
+        return _first(fault(part, inner, f"{where}.{key}") for key, part in value.items())
+    if origin is not None and issubclass(origin, Iterable):
+        if not isinstance(value, list):
+            return _wrong(value, "an array", where)
+        inner = get_args(wanted)[0]
+        return _first(fault(part, inner, f"{where}[{i}]") for i, part in enumerate(value))
+    protocol_args = get_args(wanted)
+    if protocol_args and isinstance(value, list):  # SequenceNotStr[str]
+        inner = protocol_args[0]
+        return _first(fault(part, inner, f"{where}[{i}]") for i, part in enumerate(value))
+    return _wrong(value, str(wanted), where)
+
+
+def _of_map(value: Any, wanted: Any, where: str) -> str | None:
+    if not isinstance(value, dict):
+        return _wrong(value, "an object", where)
+    hints = typing_extensions.get_type_hints(wanted, include_extras=True)
+    for key in value:
+        if key not in hints:
+            return f"{where}.{key}: Extra inputs are not permitted".lstrip(".")
+    needed = {key for key, hint in hints.items() if get_origin(hint) in REQUIRED}
+    for key in sorted(needed | wanted.__required_keys__):  # the SDK's own annotations are texts
+        if key not in value:
+            return f"{where}.{key}: Field required".lstrip(".")
+    return _first(fault(part, hints[key], f"{where}.{key}") for key, part in value.items())
+
+
+def _of_several(value: Any, choices: tuple[Any, ...], where: str) -> str | None:
+    """Fits one of them; else the fault of the choice whose `type` is the value's, or the last."""
+    found = None
+    for choice in choices:
+        problem = fault(value, choice, where)
+        if problem is None:
+            return None
+        if found is None or _same_type(value, choice):
+            found = problem
+    return found
+
+
+def _same_type(value: Any, choice: Any) -> bool:
+    if not (isinstance(value, dict) and typing_extensions.is_typeddict(choice)):
+        return False
+    hint = typing_extensions.get_type_hints(choice).get("type")
+    return value.get("type") in get_args(hint)
+
+
+def _first(problems: Iterable[str | None]) -> str | None:
+    return next((problem for problem in problems if problem), None)
+
+
+def _wrong(value: Any, wanted: str, where: str) -> str:
+    return f"{where.lstrip('.')}: {str(value)[:60]!r} is not {wanted}"
