@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -17,6 +17,7 @@ from mlagent.contracts.base import Finite, Record
 from mlagent.contracts.contract import AGENT_MEASURES, RUN_MEASURES, QualityGate
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.prices import ModelPrice
 from mlagent.documents import read_record
 
 FILE = "mlagent.yaml"
@@ -67,6 +68,12 @@ class Settings(Record):
     cost: dict[str, dict[str, Finite]] = {}
     quantile: float = Field(0.5, gt=0, lt=1)
     gates: tuple[Annotated[QualityGate, AfterValidator(_measured)], ...] = ()
+    models: dict[Literal["fast", "balanced", "deep"], str] = Field(
+        {}, description="model_tier of a contract -> id of a model"
+    )
+    prices: dict[str, ModelPrice] = Field(
+        {}, description="model -> US dollars for a million tokens"
+    )
     sandbox: SandboxSettings = SandboxSettings()
 
     @field_validator("metric")

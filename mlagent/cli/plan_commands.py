@@ -48,9 +48,15 @@ def plan(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="For `execute`, such as 60s or 5m.")] = None,
     seed: Annotated[int, typer.Option(help="Of the split and the models.", min=0)] = 0,
+    author: Annotated[
+        str, typer.Option(help="Who writes the options: template, or claude (costs money).")
+    ] = "template",
+    max_usd: Annotated[float, typer.Option(help="Dollars that Claude may cost.", min=0)] = 1.0,
+    max_calls: Annotated[int, typer.Option(help="Calls that Claude may take.", min=0)] = 12,
     as_json: Json = False,
 ) -> None:
     """Read the table, infer the task, and write options with trade-offs to plan.yaml."""
+    from mlagent.gateway.meter import Caps
     from mlagent.orchestrator.plan_flow import PlanFlags, make_plan_here
 
     flags = PlanFlags(
@@ -66,9 +72,13 @@ def plan(
         constraints=tuple(constraint or ()),
         budget=budget,
         seed=seed,
+        author=author,
+        caps=Caps(usd=max_usd, calls=max_calls),
     )
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() and not as_json else None
-    made, path, moved = make_plan_here(Path.cwd(), flags, ask)
+    made, path, moved = make_plan_here(
+        Path.cwd(), flags, ask, lambda sentence: typer.echo(sentence, err=True)
+    )
     if as_json:
         print_json(made)
         return

@@ -199,3 +199,5 @@ class Plan(Record):
     budget: Budget = Budget()
     machine: Machine | None = None
     profile: Profile | None = None
+    author: Literal["template", "claude"] = Field("template", description="who wrote the options")
+    notes: tuple[str, ...] = Field((), description="what is to be said of how the plan came about")

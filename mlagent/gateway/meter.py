@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from threading import Lock
 
 from mlagent.contracts.errors import MlagentError
+from mlagent.contracts.prices import PriceTable
 from mlagent.contracts.usage import Spent, Tokens
-
-from .prices import PriceTable
 
 
 class BudgetSpent(MlagentError):

@@ -1,4 +1,4 @@
-"""Prices of models, and what tokens cost.
+"""The price table: shipped, with the user's own prices over it.
 
 Guarantees: a model without a price is an error, never free; a prompt above a threshold costs
 the higher rates on every token of that call, as it is billed. Does not know discounts, batches or
@@ -7,95 +7,23 @@ regional surcharges: users override the table in mlagent.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
-
-from pydantic import Field
-
 from mlagent.content import Content
-from mlagent.contracts.base import Finite, Record
-from mlagent.contracts.errors import BadInput
-from mlagent.contracts.usage import Tokens
+from mlagent.contracts.prices import PriceTable
 from mlagent.documents import read_record
+from mlagent.settings import Settings
 
 FILE = "agents/prices.yaml"
-MILLION = 1_000_000
 
 
-class Rates(Record):
-    """US dollars for a million tokens."""
-
-    input: Finite = Field(ge=0)
-    output: Finite = Field(ge=0)
-    cache_write: Finite = Field(ge=0)
-    cache_read: Finite = Field(ge=0)
-
-    def usd(self, tokens: Tokens) -> float:
-        """What these tokens cost."""
-        return (
-            tokens.input * self.input
-            + tokens.output * self.output
-            + tokens.cache_write * self.cache_write
-            + tokens.cache_read * self.cache_read
-        ) / MILLION
-
-
-class LongPrompt(Rates):
-    """The rates of calls whose prompt, cached parts included, is longer than this."""
-
-    above_tokens: int = Field(ge=1)
-
-
-class ModelPrice(Rates):
-    """One model. `max_output`: the most tokens of an answer."""
-
-    max_output: int = Field(64_000, ge=1)
-    long_prompt: LongPrompt | None = None
-
-    def cost(self, tokens: Tokens) -> float:
-        """Dollars for one call with these tokens."""
-        long = self.long_prompt
-        if long is not None and tokens.prompt > long.above_tokens:
-            return long.usd(tokens)
-        return self.usd(tokens)
-
-    def bound(self, prompt: int, answer: int) -> float:
-        """The most that a call can cost: each token of the prompt at its dearest rate.
-
-        Args:
-            prompt: at most so many tokens are sent.
-            answer: at most so many come back (`max_tokens`).
-        """
-        dearest = Tokens(cache_write=prompt, output=answer)
-        plain = Tokens(input=prompt, output=answer)
-        return max(self.cost(dearest), self.cost(plain))
-
-
-class PriceTable(Record):
-    """agents/prices.yaml, with what mlagent.yaml overrides."""
-
-    schema_: Literal["mlagent/prices/v1"] = Field("mlagent/prices/v1", alias="schema")
-    version: str
-    source: str
-    models: dict[str, ModelPrice]
-
-    def of(self, model: str) -> ModelPrice:
-        """The price of a model. Raises BadInput when it has none."""
-        found = self.models.get(model)
-        if found is None:
-            raise BadInput(
-                f"There is no price for the model {model!r}, so its calls cannot be metered.",
-                remedy="Give one in mlagent.yaml: prices: {"
-                f"{model}: {{input: ..., output: ..., cache_write: ..., cache_read: ...}}}}, in US "
-                f"dollars for a million tokens. Known: {', '.join(self.models)}.",
-            )
-        return found
-
-
-def load_prices(content: Content, overrides: Mapping[str, ModelPrice]) -> PriceTable:
-    """The shipped table with the user's own prices over it. Raises BadInput."""
+def load_prices(content: Content, settings: Settings) -> PriceTable:
+    """The shipped table with the prices and models of mlagent.yaml over it. Raises BadInput."""
     shipped = read_record(PriceTable, content.text(FILE), FILE, format="yaml")
-    if not overrides:
-        return shipped
-    own = f"{shipped.version} and {len(overrides)} of mlagent.yaml"
-    return shipped.model_copy(update={"version": own, "models": {**shipped.models, **overrides}})
+    own = settings.prices
+    version = f"{shipped.version} and {len(own)} of mlagent.yaml" if own else shipped.version
+    return shipped.model_copy(
+        update={
+            "version": version,
+            "models": {**shipped.models, **own},
+            "tiers": {**shipped.tiers, **settings.models},
+        }
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
+from mlagent.contracts.base import Role
+from mlagent.contracts.contract import Contract
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.profile import Profile
@@ -24,18 +26,20 @@ from mlagent.data.door import open_table
 from mlagent.data.find import find_table
 from mlagent.data.infer import Question, infer_task
 from mlagent.data.profile import profile_table, with_target
+from mlagent.gateway.meter import Caps
 from mlagent.sandbox.staging import cache_root
 from mlagent.settings import Settings, parse_duration, read_settings
 from mlagent.store.project import Project
 
 from .estimates import calibrate, past_runs
-from .planning import load_policies, make_plan, write_plan
+from .planning import Consult, load_policies, make_plan, write_plan
 from .routing import route, served_part
 from .settings_check import check_settings, named_by_file
 from .wiring import engine_name, planned_packages
 
 Ask = Callable[[Question], str | None]
 PLAN_FILE = "plan.yaml"
+AUTHORS = ("template", "claude")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class PlanFlags:
     constraints: tuple[str, ...] = ()
     budget: str | None = None
     seed: int = 0
+    author: str = "template"
+    caps: Caps = Caps()
 
 
 class Planned(NamedTuple):
@@ -83,10 +89,13 @@ def parse_constraint(text: str) -> Constraint:
     return Constraint(kind="monotone", column=match[3], sign=match[4])
 
 
-def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
+def make_plan_here(
+    folder: Path, flags: PlanFlags, ask: Ask | None, say: Callable[[str], None] = lambda _: None
+) -> Planned:
     """Plan in this folder.
 
     Args:
+        say: shows a sentence at once.
         ask: how to ask the user; None when there is nobody to ask: then an open question is a
         BadInput
             with the candidates and the flag to use.
@@ -152,9 +161,33 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
         history=past_runs(folder / "runs"),
         policies=policies,
         now=datetime.now(UTC),
+        max_usd=0.0 if flags.author == "template" else flags.caps.usd or 0.0,
+        consult=_consult(flags, content, settings, contracts, folder, say),
     )
     moved = write_plan(plan, folder / PLAN_FILE, folder / "plans")
     return Planned(plan, folder / PLAN_FILE, moved)
+
+
+def _consult(
+    flags: PlanFlags,
+    content: Content,
+    settings: Settings,
+    contracts: Mapping[Role, Contract],
+    folder: Path,
+    say: Callable[[str], None],
+) -> Consult | None:
+    """Claude, when it was asked for; None for our own author. Raises BadInput."""
+    if flags.author not in AUTHORS:
+        raise BadInput(
+            f"--author {flags.author!r} is not known.", remedy=f"Allowed: {', '.join(AUTHORS)}."
+        )
+    if flags.author == "template":
+        return None
+    from .consulting import consult_claude
+
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    calls = folder / "plans" / "calls" / stamp
+    return consult_claude(content, settings, contracts, calls, flags.caps, say)
 
 
 def _given(flags: PlanFlags) -> dict[str, object]:

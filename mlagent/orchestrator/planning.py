@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -41,6 +41,10 @@ from mlagent.documents import dump_yaml, read_record
 from .review import Proposal, review
 from .routing import check_routing, refusal_sentence
 
+Consult = Callable[
+    [PlanningContext, dict[Role, AgentPlan]], tuple[dict[Role, AgentPlan], tuple[str, ...]]
+]
+"""From the context and our own plans to the plans that stand, and what is to be said of them."""
 HEADER = """\
 # Written by `mlagent plan`; read by `mlagent execute`.
 # Made to be edited: selection (agent: option), columns.exclude, columns.found.*.role,
@@ -79,6 +83,7 @@ def make_plan(
     history: Sequence[PastRun] = (),
     tier: Tier | None = None,
     code: CodeClass = "B",
+    consult: Consult | None = None,
 ) -> Plan:
     """The plan: every routed agent's options, the recommendations selected, the review.
 
@@ -88,6 +93,7 @@ def make_plan(
         now: with a time zone.
         max_usd: what a language model may cost; 0 for the template author.
         history: past runs, to correct the estimates.
+        consult: asks another author for each agent's plan, beside ours.
 
     Raises:
         BadInput: nothing of the sentence is done here, or policy and contracts do not fit.
@@ -113,6 +119,11 @@ def make_plan(
         made = PLANNERS[routed.agent](context)
         _check_options(made, contracts[routed.agent])
         agent_plans[routed.agent] = made
+    notes: tuple[str, ...] = ()
+    if consult is not None:
+        agent_plans, notes = consult(context, agent_plans)
+        for role, made in agent_plans.items():
+            _check_options(made, contracts[role])
     selection: dict[Role, OptionName] = {
         role: made.recommendation.selected for role, made in agent_plans.items()
     }
@@ -140,6 +151,8 @@ def make_plan(
         budget=budget,
         machine=machine,
         profile=profile,
+        author="template" if consult is None else "claude",
+        notes=notes,
     )
 
 

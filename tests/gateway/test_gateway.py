@@ -18,11 +18,12 @@ from mlagent.gateway.gateway import Gateway, Refused, Unavailable
 from mlagent.gateway.meter import BudgetSpent, Caps, Meter
 from mlagent.gateway.prices import load_prices
 from mlagent.gateway.service import AnthropicService
+from mlagent.settings import Settings
 from mlagent.testing.messages_api import Breaks, Fails, MessagesApi, Says, messages_api, says
 
 KEY = "sk-ant-test-0123456789"
 MODEL = "claude-sonnet-5-5"
-PRICES = load_prices(Content(), {})
+PRICES = load_prices(Content(), Settings())
 
 
 class Clock:

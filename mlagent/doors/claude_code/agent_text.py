@@ -11,15 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
-
-from jinja2 import StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
 
 from mlagent import __version__
+from mlagent.agents.persona import Mode, render_persona, render_text
 from mlagent.content import Content
 from mlagent.contracts.claude_code import ClaudeCodeAgent
-from mlagent.contracts.contract import Contract, clauses
+from mlagent.contracts.contract import Contract
 from mlagent.contracts.errors import MlagentError
 from mlagent.documents import dump_yaml, load_yaml
 
@@ -74,7 +71,7 @@ def agent_markdown(
     """
     planning, execution = (_persona(content, contract, mode) for mode in ("planning", "execution"))
     text = dump_yaml(contract)
-    body = _render(
+    body = render_text(
         content.text("templates/claude_code/agent.md.j2"),
         version=__version__,
         contract=contract,
@@ -85,7 +82,7 @@ def agent_markdown(
         work=work,
         truths=planning["What is true here"],
         planning=planning["Now: planning mode"],
-        execution=_render(
+        execution=render_text(
             content.text(f"agents/{contract.name}/claude_code.md.j2"),
             contract=contract,
             rules=execution["Now: execution mode"],
@@ -123,16 +120,9 @@ def _padded(lists: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[*texts, *[""] * (longest - len(texts))] for texts in lists]
 
 
-def _persona(content: Content, contract: Contract, mode: str) -> dict[str, str]:
+def _persona(content: Content, contract: Contract, mode: Mode) -> dict[str, str]:
     """The persona's sections in one mode, by heading."""
-    text = _render(
-        content.text(contract.prompts.system),
-        contract=contract,
-        clauses=list(clauses(contract)),
-        mode=mode,
-        task="",
-        facts="",
-    )
+    text = render_persona(content, contract, mode)
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
     for heading in ("What is true here", f"Now: {mode} mode"):
@@ -141,8 +131,3 @@ def _persona(content: Content, contract: Contract, mode: str) -> dict[str, str]:
                 f"{contract.prompts.system}: the section '## {heading}' is missing in {mode} mode."
             )
     return sections
-
-
-def _render(text: str, **values: Any) -> str:
-    template = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return str(template.from_string(text).render(**values))

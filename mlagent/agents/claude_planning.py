@@ -1,0 +1,188 @@
+"""Planning mode with Claude: one agent's options, in the form that our own author writes.
+
+Guarantees: what comes back is an AgentPlan that its contract allows; times, complexity and
+dependencies stay those of the code that will run, whatever was answered; an answer that does not
+fit is sent back once with the error, and then our own plan stands, with a sentence that says so.
+Only aggregates leave (`table_text`). Does not review and does not choose for the user.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlagent.content import Content
+from mlagent.contracts.contract import Contract
+from mlagent.contracts.plan import AgentPlan, AgentPlanDocument, Option
+from mlagent.gateway.gateway import Gateway, Reply
+
+from .persona import render_persona
+from .planning_context import PlanningContext
+from .table_text import facts_text
+
+MAX_TOKENS = 8_000
+ALLOWED = ("type", "properties", "required", "items", "enum", "const", "anyOf", "$ref", "$defs")
+"""Words of JSON Schema that structured outputs know, beside `description`."""
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """One agent's plan, and what is to be said of how it came about."""
+
+    plan: AgentPlan
+    note: str = ""
+    usd: float = 0.0
+
+
+def propose(
+    gateway: Gateway,
+    content: Content,
+    contract: Contract,
+    context: PlanningContext,
+    ours: AgentPlan,
+    model: str,
+) -> Proposed:
+    """Ask for a plan; at most twice.
+
+    Args:
+        ours: what our own author proposes: the floor, and the source of every estimate.
+        model: id of the model of the contract's tier.
+
+    Raises:
+        MlagentError: the gateway's own (no budget, no service); the caller falls back to `ours`.
+    """
+    request = first_request(content, contract, context, ours, model)
+    usd, problem = 0.0, ""
+    for turn in range(2):
+        reply = gateway.ask(contract.name, "plan" if turn == 0 else "plan, mended", request)
+        usd += reply.usd
+        try:
+            return Proposed(read_answer(reply, contract, ours), usd=usd)
+        except ValueError as error:
+            problem = str(error)
+        request = mended_request(request, reply, problem)
+    return Proposed(
+        ours,
+        f"{contract.name}: Claude's plan did not fit twice ({problem}); the template's stands.",
+        usd,
+    )
+
+
+def first_request(
+    content: Content, contract: Contract, context: PlanningContext, ours: AgentPlan, model: str
+) -> dict[str, Any]:
+    """The request; its prefix is the same for every table, so that it is cached."""
+    persona = render_persona(content, contract, "planning", task="", facts="")
+    rules, _, _ = persona.partition("## The task")
+    estimates = "\n".join(
+        f"{name}: {option.approach}; about {option.time_estimate_hours * 3600:.0f} s here"
+        for name, option in ours.implementation_options.items()
+    )
+    asked = (
+        f"## The task\n\n{json.dumps(context.task.description)}\n\n<facts>\n{facts_text(context)}\n"
+        f"</facts>\n\nWhat each option runs, with its measured estimate:\n\n{estimates}\n\n"
+        "Answer with the JSON form of that YAML. Keep the meaning of each option; time, complexity "
+        "and dependencies are filled in by code."
+    )
+    return {
+        "model": model,
+        "max_tokens": MAX_TOKENS,
+        "system": [{"type": "text", "text": rules, "cache_control": {"type": "ephemeral"}}],
+        "messages": [{"role": "user", "content": asked}],
+        "output_config": {"format": {"type": "json_schema", "schema": answer_schema()}},
+    }
+
+
+def mended_request(request: Mapping[str, Any], reply: Reply, problem: str) -> dict[str, Any]:
+    """The same conversation, with the answer and what is wrong with it."""
+    said = reply.text or "(no text)"
+    wrong = (
+        f"This answer does not fit: {problem}\nAnswer again with the whole plan, mended, and "
+        "nothing around it."
+    )
+    return {
+        **request,
+        "messages": [
+            *request["messages"],
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": wrong},
+        ],
+    }
+
+
+def answer_schema() -> dict[str, Any]:
+    """JSON Schema of the answer, in the words that structured outputs know."""
+    schema = AgentPlanDocument.model_json_schema(by_alias=True)
+    found: dict[str, Any] = _plain(schema)
+    return found
+
+
+def _plain(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {}
+    for word, value in schema.items():
+        if word in ("properties", "$defs"):
+            kept[word] = {name: _plain(part) for name, part in value.items()}
+        elif word in ALLOWED:
+            kept[word] = _plain(value)
+    if kept.get("type") == "object" and "properties" not in kept:  # the map of options
+        option = {"$ref": "#/$defs/Option"}
+        names = ("option_a", "option_b", "option_c")
+        kept["properties"] = dict.fromkeys(names, option)
+        kept["required"] = list(names[:2])
+    if kept.get("type") == "object":
+        kept["additionalProperties"] = False
+    return kept
+
+
+def read_answer(reply: Reply, contract: Contract, ours: AgentPlan) -> AgentPlan:
+    """The plan in an answer, with our own estimates in it. Raises ValueError with what is wrong."""
+    if reply.stop_reason == "refusal":
+        raise ValueError("the model declined to answer")
+    if reply.stop_reason == "max_tokens":
+        raise ValueError(f"the answer was longer than {MAX_TOKENS} tokens and was cut")
+    text = reply.text.strip()
+    if text.startswith("```"):
+        text = text.strip("`").removeprefix("json").strip()
+    try:
+        made = AgentPlanDocument.model_validate(json.loads(text)).agent_plan
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON ({str(error)[:100]})") from None
+    if made.agent_name != contract.name:
+        raise ValueError(f"agent_name is {made.agent_name!r}, not {contract.name!r}")
+    strange = set(made.implementation_options) - set(ours.implementation_options)
+    if strange:
+        raise ValueError(
+            f"{min(strange)} is not an option here: {', '.join(ours.implementation_options)}"
+        )
+    return made.model_copy(
+        update={
+            "task": ours.task,
+            "implementation_options": {
+                name: _with_estimates(option, ours.implementation_options[name])
+                for name, option in made.implementation_options.items()
+            },
+        }
+    )
+
+
+def _with_estimates(option: Option, ours: Option) -> Option:
+    """Their words, our numbers: what runs is our code."""
+    return option.model_copy(
+        update={
+            "time_estimate_hours": ours.time_estimate_hours,
+            "complexity": ours.complexity,
+            "dependencies": ours.dependencies,
+        }
+    )

@@ -1,0 +1,138 @@
+"""Claude as author of plans: the gateway put together, the agents asked side by side.
+
+Guarantees: each agent's plan is Claude's, or ours with a sentence that says why; the bill and every
+byte that was sent lie in the folder of the calls; no cap is passed, agents together. Does not
+review: `planning.make_plan` does, for every author.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlagent.agents.claude_planning import Proposed, propose
+from mlagent.agents.planning_context import PlanningContext
+from mlagent.content import Content
+from mlagent.contracts.base import Role
+from mlagent.contracts.contract import Contract
+from mlagent.contracts.errors import BadInput, MlagentError
+from mlagent.contracts.plan import AgentPlan
+from mlagent.contracts.prices import PriceTable
+from mlagent.gateway.call_log import CallLog
+from mlagent.gateway.gateway import Gateway, Journal
+from mlagent.gateway.meter import Caps, Meter
+from mlagent.gateway.prices import load_prices
+from mlagent.gateway.service import AnthropicService
+from mlagent.settings import Settings
+from mlagent.store.files import write_json
+
+PATIENCE_S = 120.0
+"""A busy service is waited for so long when planning: somebody sits at the terminal."""
+BILL = "bill.json"
+
+
+class Silent:
+    """A journal for what has no run."""
+
+    def append(self, kind: str, /, **facts: Any) -> None:
+        """Nothing: calls/ tells it."""
+
+
+@contextmanager
+def open_gateway(
+    prices: PriceTable,
+    contracts: Mapping[Role, Contract],
+    folder: Path,
+    caps: Caps,
+    journal: Journal,
+    *,
+    patience_s: float = PATIENCE_S,
+    until: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Gateway]:
+    """A gateway whose calls lie in `folder`.
+
+    Raises:
+        PrerequisiteMissing: no key.
+    """
+    by_agent = {
+        name: Caps(usd=contract.guardrails.max_usd, tokens=contract.guardrails.max_tokens)
+        for name, contract in contracts.items()
+    }
+    with closing(AnthropicService()) as service:
+        yield Gateway(
+            service,
+            Meter(prices, caps, dict(by_agent), time.monotonic, until),
+            CallLog(folder),
+            journal,
+            clock=time.monotonic,
+            sleep=time.sleep,
+            stop=stop,
+            patience_s=patience_s,
+        )
+
+
+def model_of(contract: Contract, prices: PriceTable) -> str:
+    """The model of a contract's tier. Raises BadInput: the contract forbids one, or no price."""
+    if contract.model_tier == "none":
+        raise BadInput(
+            f"The contract of {contract.name} has model_tier none.",
+            remedy="Use --author template, or change the contract.",
+        )
+    model = prices.tiers[contract.model_tier]
+    prices.of(model)
+    return model
+
+
+def consult_claude(
+    content: Content,
+    settings: Settings,
+    contracts: Mapping[Role, Contract],
+    folder: Path,
+    caps: Caps,
+    say: Callable[[str], None],
+) -> Callable[
+    [PlanningContext, dict[Role, AgentPlan]], tuple[dict[Role, AgentPlan], tuple[str, ...]]
+]:
+    """For `make_plan`: asks Claude for each agent's plan.
+
+    Args:
+        folder: of the calls of this plan.
+        say: a sentence for the user.
+    """
+    prices = load_prices(content, settings)
+
+    def consult(
+        context: PlanningContext, ours: dict[Role, AgentPlan]
+    ) -> tuple[dict[Role, AgentPlan], tuple[str, ...]]:
+        with open_gateway(prices, contracts, folder, caps, Silent()) as gateway:
+
+            def ask(role: Role) -> Proposed:
+                contract = contracts[role]
+                try:
+                    model = model_of(contract, prices)
+                    return propose(gateway, content, contract, context, ours[role], model)
+                except MlagentError as problem:
+                    return Proposed(
+                        ours[role], f"{role}: {problem.message} The template's plan stands."
+                    )
+
+            with ThreadPoolExecutor(len(ours)) as pool:
+                made = dict(zip(ours, pool.map(ask, ours), strict=True))
+            bill = gateway.log.bill(prices.version)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / BILL, bill.model_dump(mode="json", by_alias=True))
+        say(
+            f"Claude: {bill.total.calls} calls, {bill.total.tokens.total:,} tokens, "
+            f"${bill.total.usd:.4f}."
+        )
+        notes = tuple(one.note for one in made.values() if one.note)
+        for note in notes:
+            say(note)
+        return {role: one.plan for role, one in made.items()}, notes
+
+    return consult
