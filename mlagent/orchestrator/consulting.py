@@ -59,14 +59,14 @@ def open_gateway(
     Raises:
         PrerequisiteMissing: no key.
     """
-    by_agent = {
+    by_agent: dict[str, Caps] = {
         name: Caps(usd=contract.guardrails.max_usd, tokens=contract.guardrails.max_tokens)
         for name, contract in contracts.items()
     }
     with closing(AnthropicService()) as service:
         yield Gateway(
             service,
-            Meter(prices, caps, dict(by_agent), time.monotonic, until),
+            Meter(prices, caps, by_agent, time.monotonic, until),
             CallLog(folder),
             journal,
             clock=time.monotonic,

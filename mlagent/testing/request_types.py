@@ -12,13 +12,13 @@ from typing import Any, get_args, get_origin
 import typing_extensions
 
 PLAIN: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
-REQUIRED = (typing.Required, typing_extensions.Required)
+REQUIRED: tuple[Any, ...] = (typing.Required, typing_extensions.Required)
 WRAPPERS = (*REQUIRED, typing.NotRequired, typing_extensions.NotRequired, typing.Annotated)
 
 
 def fault(value: Any, wanted: Any, where: str = "") -> str | None:
     """A sentence on the first thing that does not fit, or None."""
-    origin = get_origin(wanted)
+    origin: Any = get_origin(wanted)
     if origin in WRAPPERS:
         return fault(value, get_args(wanted)[0], where)
     if wanted is Any or wanted is object:
@@ -32,8 +32,9 @@ def fault(value: Any, wanted: Any, where: str = "") -> str | None:
         return None if value in allowed else _wrong(value, f"one of {allowed}", where)
     if typing_extensions.is_typeddict(wanted):
         return _of_map(value, wanted, where)
-    if wanted in PLAIN:
-        right = isinstance(value, PLAIN[wanted]) and (wanted is bool) == isinstance(value, bool)
+    plain = PLAIN.get(wanted)
+    if plain is not None:
+        right = isinstance(value, plain) and (wanted is bool) == isinstance(value, bool)
         return None if right else _wrong(value, wanted.__name__, where)
     if origin is dict or (origin is not None and issubclass(origin, Mapping)):
         if not isinstance(value, dict):
@@ -45,9 +46,8 @@ def fault(value: Any, wanted: Any, where: str = "") -> str | None:
             return _wrong(value, "an array", where)
         inner = get_args(wanted)[0]
         return _first(fault(part, inner, f"{where}[{i}]") for i, part in enumerate(value))
-    protocol_args = get_args(wanted)
-    if protocol_args and isinstance(value, list):  # SequenceNotStr[str]
-        inner = protocol_args[0]
+    if get_args(wanted) and isinstance(value, list):  # SequenceNotStr[str]
+        inner = get_args(wanted)[0]
         return _first(fault(part, inner, f"{where}[{i}]") for i, part in enumerate(value))
     return _wrong(value, str(wanted), where)
 
@@ -55,7 +55,7 @@ def fault(value: Any, wanted: Any, where: str = "") -> str | None:
 def _of_map(value: Any, wanted: Any, where: str) -> str | None:
     if not isinstance(value, dict):
         return _wrong(value, "an object", where)
-    hints = typing_extensions.get_type_hints(wanted, include_extras=True)
+    hints: dict[str, Any] = typing_extensions.get_type_hints(wanted, include_extras=True)
     for key in value:
         if key not in hints:
             return f"{where}.{key}: Extra inputs are not permitted".lstrip(".")
