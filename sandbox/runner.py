@@ -299,6 +299,16 @@ def fold_share(number: int, folds: int, parallel: int, threads: int) -> tuple[in
     return max(1, threads // last), max(0.5, last / parallel)
 
 
+def limit_threads(threads: int) -> None:
+    """Of BLAS and OpenMP in this process: folds side by side would spin on each other's cores, and
+    a fit of matrices takes ten times as long.
+    """
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(threads)  # for good: this process ends with the fold
+
+
 def command_folds(args: argparse.Namespace) -> None:
     """Every fold in processes of its own, `--parallel` at a time. For class B code only."""
     import numpy
@@ -318,10 +328,12 @@ def command_folds(args: argparse.Namespace) -> None:
         spec = {**whole, "threads": threads, "budget_s": whole["budget_s"] * share}
 
         def fit(folder: Path) -> None:
+            limit_threads(threads)
             rows = train[roles[number] == 1].reset_index(drop=True)
             fit_model(solution, rows, spec, folder)
 
         def predict(folder: Path) -> None:
+            limit_threads(threads)
             features = train.drop(columns=[spec["target"]])
             held_out = features[roles[number] == 2].reset_index(drop=True)
             predict_with(solution, folder / "model.pkl", held_out, args.out / f"oof_{number}.npy")

@@ -25,7 +25,7 @@ def agents_export(
         str, typer.Option(help="project (.claude/ here), user (~/.claude/) or plugin.")
     ] = "project",
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="The project, the user's folder, or the marketplace's.", metavar="DIR"),
     ] = None,
     force: Annotated[
@@ -40,7 +40,9 @@ def agents_export(
 
     if to != "claude-code":
         raise BadInput(f"Agents cannot be exported to {to!r}.", remedy="Known: claude-code.")
-    done = export_agents(Content(), scope, out, force=force)
+    if out is not None and not out.strip():
+        raise BadInput("--out is empty.", remedy="Name a folder, or leave --out away.")
+    done = export_agents(Content(), scope, None if out is None else Path(out), force=force)
     if as_json:
         print_json(done.as_json())
         return

@@ -24,6 +24,8 @@ EXECUTE = """Examples:
 
   mlagent execute --vault 0 --budget 2m      (out-of-fold score, model on all rows)
 
+  mlagent execute --candidate my_candidate --mine      (judge and package your own code)
+
   mlagent execute --resume                   (goes on with the latest unfinished run)
 """
 
@@ -59,6 +61,16 @@ def execute(
     test: Annotated[Path | None, typer.Option(help="Your own hold-out becomes the vault.")] = None,
     memory: Annotated[int | None, typer.Option(help="MB for each job in the sandbox.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
+    candidate: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with solution.py, in the place of the ml-engineer's option.",
+            metavar="DIR",
+        ),
+    ] = None,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="You wrote or read that code (class C).")
+    ] = False,
     replay: Annotated[str | None, typer.Option(help="Repeat this run's model.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     check: Annotated[
@@ -70,7 +82,8 @@ def execute(
     as_json: Json = False,
 ) -> None:
     """Run the plan: explore, analyse, engineer, verdict, package."""
-    from mlagent.orchestrator.execute_flow import ExecuteFlags, execute_here
+    from mlagent.orchestrator.execute_flow import execute_here
+    from mlagent.orchestrator.requesting import ExecuteFlags
     from mlagent.settings import parse_duration
 
     flags = ExecuteFlags(
@@ -82,6 +95,8 @@ def execute(
         test=test,
         memory_mb=memory,
         seed=seed,
+        candidate=candidate,
+        mine=mine,
         replay=replay,
         resume=resume,
         force=force,

@@ -14,7 +14,7 @@ Needs = Literal["score", "probability", "label", "value"]
 
 
 class MetricInfo(NamedTuple):
-    """What is known of a metric without importing numpy."""
+    """What is known of a metric without importing numpy. No score lies outside low and high."""
 
     name: str
     title: str
@@ -22,6 +22,8 @@ class MetricInfo(NamedTuple):
     direction: Direction
     needs: Needs
     words: tuple[str, ...]
+    low: float = float("-inf")
+    high: float = float("inf")
 
 
 METRICS: dict[str, MetricInfo] = {
@@ -34,6 +36,8 @@ METRICS: dict[str, MetricInfo] = {
             "maximize",
             "score",
             ("roc auc", "auc", "roc", "auroc"),
+            low=0,
+            high=1,
         ),
         MetricInfo(
             "pr_auc",
@@ -42,6 +46,8 @@ METRICS: dict[str, MetricInfo] = {
             "maximize",
             "score",
             ("pr auc", "average precision", "auprc", "precision recall"),
+            low=0,
+            high=1,
         ),
         MetricInfo(
             "log_loss",
@@ -50,11 +56,28 @@ METRICS: dict[str, MetricInfo] = {
             "minimize",
             "probability",
             ("log loss", "logloss", "cross entropy"),
+            low=0,
         ),
-        MetricInfo("brier", "Brier score", ("binary",), "minimize", "probability", ("brier",)),
-        MetricInfo("f1", "F1", ("binary",), "maximize", "label", ("f1",)),
         MetricInfo(
-            "accuracy", "accuracy", ("binary", "multiclass"), "maximize", "label", ("accuracy",)
+            "brier",
+            "Brier score",
+            ("binary",),
+            "minimize",
+            "probability",
+            ("brier",),
+            low=0,
+            high=1,
+        ),
+        MetricInfo("f1", "F1", ("binary",), "maximize", "label", ("f1",), low=0, high=1),
+        MetricInfo(
+            "accuracy",
+            "accuracy",
+            ("binary", "multiclass"),
+            "maximize",
+            "label",
+            ("accuracy",),
+            low=0,
+            high=1,
         ),
         MetricInfo(
             "balanced_accuracy",
@@ -63,12 +86,30 @@ METRICS: dict[str, MetricInfo] = {
             "maximize",
             "label",
             ("balanced accuracy",),
+            low=0,
+            high=1,
         ),
         MetricInfo(
-            "mcc", "Matthews correlation", ("binary",), "maximize", "label", ("mcc", "matthews")
+            "mcc",
+            "Matthews correlation",
+            ("binary",),
+            "maximize",
+            "label",
+            ("mcc", "matthews"),
+            low=-1,
+            high=1,
         ),
         MetricInfo("cost", "mean cost", ("binary", "multiclass"), "minimize", "label", ("cost",)),
-        MetricInfo("macro_f1", "macro F1", ("multiclass",), "maximize", "label", ("macro f1",)),
+        MetricInfo(
+            "macro_f1",
+            "macro F1",
+            ("multiclass",),
+            "maximize",
+            "label",
+            ("macro f1",),
+            low=0,
+            high=1,
+        ),
         MetricInfo(
             "ovr_auc",
             "one-vs-rest AUC",
@@ -76,9 +117,18 @@ METRICS: dict[str, MetricInfo] = {
             "maximize",
             "score",
             ("ovr auc", "one vs rest"),
+            low=0,
+            high=1,
         ),
         MetricInfo(
-            "kappa", "Cohen's kappa (quadratic)", ("multiclass",), "maximize", "label", ("kappa",)
+            "kappa",
+            "Cohen's kappa (quadratic)",
+            ("multiclass",),
+            "maximize",
+            "label",
+            ("kappa",),
+            low=-1,
+            high=1,
         ),
         MetricInfo(
             "rmse",
@@ -87,17 +137,36 @@ METRICS: dict[str, MetricInfo] = {
             "minimize",
             "value",
             ("rmse", "root mean squared error"),
+            low=0,
         ),
         MetricInfo(
-            "mae", "MAE", ("regression",), "minimize", "value", ("mae", "mean absolute error")
+            "mae",
+            "MAE",
+            ("regression",),
+            "minimize",
+            "value",
+            ("mae", "mean absolute error"),
+            low=0,
         ),
-        MetricInfo("r2", "R2", ("regression",), "maximize", "value", ("r2", "r squared")),
+        MetricInfo("r2", "R2", ("regression",), "maximize", "value", ("r2", "r squared"), high=1),
         MetricInfo(
-            "mape", "MAPE", ("regression",), "minimize", "value", ("mape", "percentage error")
+            "mape",
+            "MAPE",
+            ("regression",),
+            "minimize",
+            "value",
+            ("mape", "percentage error"),
+            low=0,
         ),
-        MetricInfo("rmsle", "RMSLE", ("regression",), "minimize", "value", ("rmsle",)),
+        MetricInfo("rmsle", "RMSLE", ("regression",), "minimize", "value", ("rmsle",), low=0),
         MetricInfo(
-            "pinball", "pinball loss", ("regression",), "minimize", "value", ("pinball", "quantile")
+            "pinball",
+            "pinball loss",
+            ("regression",),
+            "minimize",
+            "value",
+            ("pinball", "quantile"),
+            low=0,
         ),
     )
 }

@@ -19,8 +19,9 @@ from mlagent.contracts.errors import BadInput
 from mlagent.referee.metrics import Truth, compute
 from mlagent.store.project import Project
 
-from .execute_flow import ExecuteFlags, Finished, execute_here
+from .execute_flow import Finished, execute_here
 from .plan_flow import PlanFlags, make_plan_here
+from .requesting import ExecuteFlags
 
 ROWS = 12_000
 TABLE = "churn.csv"

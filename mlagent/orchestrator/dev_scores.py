@@ -72,7 +72,7 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
                 metric, truth.take(rows), first, cost=cost(bench, state)
             )
     state.facts |= {"oof": oof, "layers": layers, "thresholds": thresholds}
-    option = state.request.selection["ml-engineer"]
+    option = state.request.engineer
     order = [name for name in (option, "linear", "dummy") if name in layers]
     judged = judge_many(
         metric,

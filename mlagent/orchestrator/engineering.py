@@ -28,14 +28,21 @@ from mlagent.data.frames import write_frame
 from mlagent.referee.importance import REPEATS, permuted_copies
 from mlagent.referee.leaderboard import Choice, choose
 from mlagent.referee.metrics import Truth
+from mlagent.store.files import write_json
 from mlagent.templates.candidates import CandidateName, default_members, render_candidate
 
 from .dev_scores import OutOfFold, keep_scores
+from .handed_in import home_of
 from .preparing import LEAST_FOLD_S, fold_seconds
 from .resuming import load_fitted, load_folds, save_fitted, save_folds
 from .state import Bench, State, table_of
 
 LINEAR_BUDGET_S = 10.0
+APART_SHARE = 0.5
+"""Of the budget, for the folds of a candidate that was handed in: its folds are fitted one after
+the other, each in a container of its own."""
+APART_BESIDE_S = 3.0
+"""Seconds of each such fold beside its fit: two containers with their imports."""
 PROBE_STACK = 8_000
 """Rows that the first fold's model predicts for permutation importance, all copies together."""
 PROBE_COLUMNS = 30
@@ -54,7 +61,7 @@ def score_candidates(bench: Bench, state: State) -> None:
     oof = OutOfFold(state.folds, width(truth))
     budget = state.request.budget_s
     folds = len(state.folds)
-    option = state.request.selection["ml-engineer"]
+    option = state.request.engineer
 
     state.linear = author(bench, state, "linear", LINEAR_BUDGET_S)
     probe, probe_rows = _probe(bench, state)
@@ -68,8 +75,10 @@ def score_candidates(bench: Bench, state: State) -> None:
     spent = bench.clock() - begun
 
     each = fold_seconds(bench, budget, folds, spent * 0.5 + 2.0)
+    if state.request.handed_in is not None:
+        each = max(1.0, (budget * APART_SHARE - spent) / folds - APART_BESIDE_S)
     state.facts["fold_budget_s"] = each
-    state.chosen = author(bench, state, option, each)
+    state.chosen = engineer_candidate(bench, state, each)
     if bench.stop():
         state.scored[option] = FoldResult(option, outcome="no score: stopped by the user")
     elif left(bench, state) < 8 and budget < 30 and state.request.replay is None:
@@ -79,6 +88,11 @@ def score_candidates(bench: Bench, state: State) -> None:
         state.scored[option] = FoldResult(option, outcome="no score: the budget was used up")
     else:
         bench.desk.progress.update(candidate=option, folds=folds, seconds_each=round(each, 1))
+        if state.request.handed_in is not None:
+            state.notes.append(
+                f"{option} was handed in (code of class {state.chosen.code}) and stands in the "
+                f"place of {state.request.selection['ml-engineer']}, which the plan selects."
+            )
         _score(bench, state, state.chosen, truth, each, probe, probe_rows)
         if each < LEAST_FOLD_S:
             state.notes.append(
@@ -161,6 +175,23 @@ def author(
     )
 
 
+def engineer_candidate(
+    bench: Bench, state: State, budget_s: float, *, final: bool = False
+) -> CandidateFolder:
+    """The candidate beside linear: the chosen option, or what was handed in; with its spec.json.
+
+    `final`: as in `author`.
+    """
+    handed = state.request.handed_in
+    if handed is None:
+        option = state.request.selection["ml-engineer"]
+        return author(bench, state, option, budget_s, final=final)
+    home = home_of(bench.run, handed.name)
+    if final or not (state.facts["resumed"] and (home / "spec.json").exists()):
+        write_json(home / "spec.json", candidate_spec(bench, state, handed.name, budget_s))
+    return CandidateFolder(handed.name, home, handed.code)
+
+
 def candidate_spec(bench: Bench, state: State, name: str, budget_s: float) -> CandidateSpec:
     """spec.json for one candidate: everything `fit` may know."""
     task = state.task
@@ -231,7 +262,7 @@ def fit_linear(bench: Bench, state: State) -> Fitted:
 
 def choose_winner(bench: Bench, state: State) -> None:
     """The winner, from dev folds only; below linear there, linear ships."""
-    option = state.request.selection["ml-engineer"]
+    option = state.request.engineer
     if not any(entry.score for entry in state.board if entry.name != "dummy"):
         why = "; ".join(f"{name}: {result.outcome}" for name, result in state.scored.items())
         raise MlagentError(f"No candidate has a score. {why}")

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,48 +20,29 @@ from typing import Any, Literal, cast
 from mlagent import __version__
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
-from mlagent.contracts.base import ROLES, Role
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import Evaluation
-from mlagent.contracts.plan import OptionName, Plan
-from mlagent.contracts.ports import Progress, Sandbox
+from mlagent.contracts.plan import Plan
+from mlagent.contracts.ports import CodeClass, Progress, Sandbox
 from mlagent.contracts.run import Environment
-from mlagent.data.door import open_table
-from mlagent.documents import dump_yaml, read_record
-from mlagent.settings import Settings, parse_vault, read_settings
-from mlagent.store.files import sha256_of
+from mlagent.documents import dump_yaml
+from mlagent.settings import Settings, read_settings
 from mlagent.store.journal import FileJournal, ended_by_bad_input, read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
-from .edited_plan import EditedPlan
 from .execution import execute
+from .handed_in import keep
 from .plan_flow import PLAN_FILE
-from .planning import check_plan, load_policies, read_plan, review_again, task_with_split
+from .planning import load_policies, read_plan, review_again
 from .preparing import check_test
-from .replaying import as_replayed, schedules
+from .replaying import schedules
+from .requesting import ExecuteFlags, check_data, make_request
 from .settings_check import check_settings
 from .state import Request, State, StopFlag
 from .wiring import Opened, build_bench, host_packages, interruptible, open_sandbox
 
 MakeProgress = Callable[[float], Any]
-
-
-@dataclass(frozen=True)
-class ExecuteFlags:
-    """`mlagent execute` with its flags as typed."""
-
-    plan: Path | None = None
-    select: tuple[str, ...] = ()
-    budget_s: float | None = None
-    vault: str | None = None
-    refit: str | None = None
-    test: Path | None = None
-    memory_mb: int | None = None
-    seed: int | None = None
-    replay: str | None = None
-    resume: bool = False
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +72,7 @@ def execute_here(
     check_data(folder, plan)
     check_test(State(request, request.plan.task))
     content = Content()
-    opened = open_sandbox(content, "B" if content.override is None else "C")
+    opened = open_sandbox(content, _least_trusted(content, request))
     with closing(cast(Any, opened.sandbox)):
         check_review(content, request, opened.sandbox, force=flags.force)
         return _execute(project, settings, content, opened, request, flags, make_progress, started)
@@ -107,7 +88,7 @@ def check_review(content: Content, request: Request, sandbox: Sandbox, *, force:
         load_policies(content),
         packages=sandbox.packages(),
         tier=sandbox.tier,
-        code="B" if content.override is None else "C",
+        code=_least_trusted(content, request),
     )
     if review.decision == "no-go" and not force:
         found = "; ".join(f"{item.kind}: {item.what}" for item in review.conflicts)
@@ -115,6 +96,13 @@ def check_review(content: Content, request: Request, sandbox: Sandbox, *, force:
             f"The review says no-go: {' '.join(review.reasons)} {found}".rstrip(),
             remedy="Mend the plan, or run it anyway with --force.",
         )
+
+
+def _least_trusted(content: Content, request: Request) -> CodeClass:
+    """The class of the least trusted code that this run executes."""
+    if request.handed_in is not None:
+        return request.handed_in.code
+    return "B" if content.override is None else "C"
 
 
 def _execute(
@@ -157,6 +145,8 @@ def _execute(
                 stop=stop,
             )
             bench.started -= spent_before(run)
+            if request.handed_in is not None and earlier is None:
+                keep(run, request.handed_in)
             created = begin(bench.run, journal, plan, request, opened.sandbox, bench.desk.cpus, now)
             follow = None if request.replay is None else schedules(request.replay)
             state = execute(bench, request, created=created, schedules=follow)
@@ -212,6 +202,8 @@ def begin(
         refit=request.refit,
         test=None if request.test is None else str(request.test.resolve()),
         replay=None if request.replay is None else request.replay.id,
+        candidate=None if request.handed_in is None else request.handed_in.name,
+        candidate_code=None if request.handed_in is None else request.handed_in.code,
         tier=sandbox.tier,
         image=sandbox.image,
         git_commit=commit,
@@ -255,113 +247,3 @@ def _resumable(run: RunFolder) -> bool:
     events = read_journal(run.path / "journal.jsonl")
     tried = any(event.facts.get("command") == "try" for event in events[:1])
     return not tried and not ended_by_bad_input(events)
-
-
-def make_request(
-    project: Project, plan: Plan, plan_path: Path, flags: ExecuteFlags, earlier: RunFolder | None
-) -> Request:
-    """Flags over plan over defaults; a resumed run keeps what it was started with, and a replay
-    what the replayed run was started with.
-
-    Raises:
-        BadInput: a flag that cannot be used, or an edit of the plan that makes no sense.
-    """
-    read_record(EditedPlan, plan_path.read_text(encoding="utf-8"), plan_path.name)
-    if flags.replay and earlier is None:
-        flags = as_replayed(plan, flags, project.runs.find(flags.replay))
-    selection = dict(plan.selection)
-    budget = flags.budget_s or plan.budget.seconds
-    seed = plan.task.seed if flags.seed is None else flags.seed
-    vault: float | None = None if plan.vault == "auto" else float(plan.vault)
-    if flags.vault is not None:
-        vault = parse_vault(flags.vault)
-    if flags.test is not None and earlier is None:
-        if flags.vault is not None and vault is not None:
-            raise BadInput(
-                f"--test and --vault {flags.vault} cannot both hold: with --test, the rows of that "
-                "file are the vault.",
-                remedy="Leave one of them out.",
-            )
-        vault = None
-    if earlier is not None:
-        start = read_journal(earlier.path / "journal.jsonl")[0].facts
-        budget, seed, vault = float(start["budget_s"]), int(start["seed"]), start["vault"]
-        selection = dict(start["selection"])
-        flags = replace(
-            flags,
-            refit="all" if start["refit"] else None,
-            test=None if start["test"] is None else Path(start["test"]),
-            replay=start["replay"],
-        )
-    for text in flags.select:
-        agent, _, option = text.partition("=")
-        if agent not in selection:
-            raise BadInput(
-                f"--select {text!r}: {agent!r} is not an agent of this plan.",
-                remedy=f"Its agents: {', '.join(selection)}.",
-            )
-        options = plan.agent_plans[agent].implementation_options
-        if option not in options:
-            raise BadInput(
-                f"--select {text!r}: {agent} has no {option!r}.",
-                remedy=f"Its options: {', '.join(options)}.",
-            )
-        selection[agent] = option
-    if flags.refit not in (None, "all"):
-        raise BadInput(f"--refit {flags.refit!r} is not known.", remedy="Write --refit all.")
-    if flags.memory_mb is not None and flags.memory_mb < 256:
-        raise BadInput(
-            f"--memory {flags.memory_mb} is too small.", remedy="Give at least 256 (MB)."
-        )
-    if flags.test is not None and not flags.test.is_file():
-        raise BadInput(f"There is no test file {str(flags.test)!r}.")
-    replay = project.runs.find(flags.replay) if flags.replay else None
-    _check_roles(plan, selection)
-    chosen = plan.model_copy(update={"selection": selection})
-    task = task_with_split(chosen).model_copy(update={"seed": seed})
-    return Request(
-        plan=plan.model_copy(update={"task": task}),
-        plan_path=plan_path,
-        budget_s=budget,
-        vault=vault,
-        selection=selection,
-        seed=seed,
-        refit=flags.refit == "all",
-        test=flags.test,
-        replay=replay,
-    )
-
-
-def _check_roles(plan: Plan, selection: dict[Role, OptionName]) -> None:
-    missing = [role for role in ROLES if role not in selection]
-    if planned := [role for role in missing if role in plan.agent_plans]:
-        options = plan.agent_plans[planned[0]].implementation_options
-        raise BadInput(
-            f"The plan's selection names no option for {planned[0]!r}.",
-            remedy=f"Allowed values: {', '.join(options)}.",
-        )
-    if missing:
-        raise BadInput(
-            f"The plan selects no option for {', '.join(missing)}: nothing to train.",
-            remedy='Plan a prediction task: mlagent plan "predict ..."',
-        )
-
-
-def check_data(folder: Path, plan: Plan) -> None:
-    """The plan has data, and the data is what was planned with."""
-    if plan.data is None:
-        raise BadInput(
-            "The plan was made without a table, so there is nothing to train on.",
-            remedy=f"Plan again: mlagent plan {plan.task.description!r} --data FILE",
-        )
-    path = folder / plan.data.path
-    if not path.is_file():
-        raise BadInput(
-            f"The table {plan.data.path!r} of the plan is not here.",
-            remedy="Put it back, or plan again with --data FILE.",
-        )
-    if path.stat().st_size == plan.data.bytes and sha256_of(path) == plan.data.sha256:
-        check_plan(plan, plan.data)
-        return
-    with open_table(path) as table:
-        check_plan(plan, table.ref)

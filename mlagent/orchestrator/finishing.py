@@ -17,6 +17,7 @@ from mlagent.agents.ml_engineer import CandidateFolder, Fitted, fit, predict
 from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.evaluation import CandidateScore
 from mlagent.contracts.run import Environment, Manifest
+from mlagent.data.levels import levels_of
 from mlagent.reports.model_card import render_model_card
 from mlagent.reports.report import ReportData, render_explore, render_report
 from mlagent.store.files import sha256_of, write_json
@@ -30,6 +31,8 @@ from .timing import phases_of, until_report
 from .what_ran import what_ran
 
 VERIFY_ROWS = 1_000
+LEVELS = "artifacts/ml-engineer/levels.json"
+"""Of a run folder: feature -> the categories of the training rows."""
 
 
 def shipped(state: State) -> tuple[CandidateFolder, Fitted]:
@@ -60,9 +63,19 @@ def package(bench: Bench, state: State) -> None:
         model_sha256=fitted.sha256,
         solution_sha256=sha256_of(home / "candidate" / "solution.py"),
     )
+    write_json(home / LEVELS, _levels(state))
     _verify(bench, state, CandidateFolder(candidate.name, home / "candidate", candidate.code))
     if state.request.refit:
         _refit(bench, state, candidate)
+
+
+def _levels(state: State) -> dict[str, list[str]]:
+    """The categories that the model was trained with, for `predict` to tell of others."""
+    assert state.exploration is not None
+    assert state.dev_file is not None
+    roles = state.exploration.roles.columns
+    names = [name for name in state.features if name in roles and roles[name].role == "category"]
+    return levels_of(state.dev_file, names)
 
 
 def _verify(bench: Bench, state: State, packaged: CandidateFolder) -> None:
@@ -171,7 +184,10 @@ def reproduce_line(request: Request, run: str) -> str:
         words += ["--test", str(request.test)]
     if request.refit:
         words += ["--refit", "all"]
-    return shlex.join([*words, "--replay", run])
+    if request.handed_in is None:
+        return shlex.join([*words, "--replay", run])
+    words += ["--candidate", f"runs/{run}/artifacts/ml-engineer/{request.handed_in.name}"]
+    return shlex.join([*words, *(["--mine"] if request.handed_in.code == "C" else [])])
 
 
 def finish(bench: Bench, state: State) -> Manifest:

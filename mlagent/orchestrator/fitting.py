@@ -19,7 +19,7 @@ from mlagent.reports import charts
 from mlagent.store.files import write_json
 
 from .dev_scores import cost
-from .engineering import author, left
+from .engineering import engineer_candidate, left
 from .resuming import load_fitted, save_fitted
 from .state import Bench, Request, State, table_of
 
@@ -65,9 +65,7 @@ def fit_winner(bench: Bench, state: State) -> None:
         seconds = max(1.0, seconds, least)
         fitted = load_fitted(bench.run, state.winner)
         if fitted is None:
-            state.chosen = author(
-                bench, state, state.request.selection["ml-engineer"], seconds, final=True
-            )
+            state.chosen = engineer_candidate(bench, state, seconds, final=True)
             bench.desk.progress.update(candidate=state.winner, fit_seconds=round(seconds))
             charts.warm()
             fitted = fit(

@@ -106,6 +106,7 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
     state.seal = seal
     bench.run.write("seal.json", seal)
     bench.journal.append("vault.opened", seal=seal.id, opening=seal.openings)
+    state.notes.extend(_other_openings(bench, seal))
     predictions["dummy"] = dummy_prediction(
         table.truth(state.dev),
         metric,
@@ -127,6 +128,20 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
         predict_seconds=seconds,
         **_shared(bench, state),
     )
+
+
+def _other_openings(bench: Bench, seal: Seal) -> list[str]:
+    """A sentence when other vaults of the same rows were opened: the best of several seeds is
+    partly luck, and the count beside the score is of this seal only."""
+    alike = [one for one in bench.project.seals() if one.data_sha256 == seal.data_sha256]
+    times = sum(one.openings for one in alike if one.id != seal.id)
+    if not times:
+        return []
+    word = "once" if times == 1 else f"{times} times"
+    return [
+        f"Vaults of this table under another seed, share or split were opened {word}; the best "
+        "score of several such draws is partly luck."
+    ]
 
 
 def _out_of_fold(bench: Bench, state: State) -> EvaluationInputs:

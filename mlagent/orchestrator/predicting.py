@@ -25,8 +25,9 @@ from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.ports import CodeClass
 from mlagent.contracts.task import TaskSpec
+from mlagent.data.levels import unseen
 from mlagent.data.predict_input import read_for_prediction, write_predictions
-from mlagent.documents import read_record
+from mlagent.documents import load_json, read_record
 from mlagent.referee.metrics import Truth
 from mlagent.settings import read_settings
 from mlagent.store.files import sha256_of
@@ -34,6 +35,7 @@ from mlagent.store.journal import read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
+from .finishing import LEVELS
 from .wiring import default_memory, open_sandbox
 
 
@@ -126,6 +128,7 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
             contracts=load_contracts(content),
         )
         read = read_for_prediction(file, plan.columns.found, features, scratch / "features.parquet")
+        notes.extend(_about_levels(run, scratch / "features.parquet"))
         kind = task.kind or "regression"
         truth = Truth(kind, np.zeros(0), task.classes)
         array, outcome, _ = predict(
@@ -149,6 +152,19 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
         shown = ", ".join(f"{name!r}: {count:,}" for name, count in list(failed.items())[:8])
         notes.append(f"Cells that could not be read count as missing: {shown}.")
     return Predicted(run.id, read.rows, out, opened.sandbox.tier, tuple(notes))
+
+
+def _about_levels(run: RunFolder, features: Path) -> list[str]:
+    """One sentence on categories that the model was not trained with; [] when there are none."""
+    known = run.path / LEVELS
+    if not known.is_file():  # a run of an earlier version
+        return []
+    found = unseen(features, load_json(known.read_text(encoding="utf-8"), str(known)))
+    shown = [
+        f"{name!r}: {one.cells:,} ({', '.join(map(repr, one.examples))})"
+        for name, one in list(found.items())[:8]
+    ]
+    return [f"Cells with a category that no training row had: {', '.join(shown)}."] if shown else []
 
 
 def columns_of(array: np.ndarray, task: TaskSpec, threshold: float | None) -> dict[str, np.ndarray]:

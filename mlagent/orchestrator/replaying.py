@@ -21,7 +21,7 @@ from mlagent.store.runs import RunFolder
 from .planning import read_plan
 
 if TYPE_CHECKING:
-    from .execute_flow import ExecuteFlags
+    from .requesting import ExecuteFlags
 
 TASK_FIELDS = ("target", "kind", "metric", "positive", "id_columns", "constraints")
 
@@ -37,8 +37,14 @@ def as_replayed(plan: Plan, flags: ExecuteFlags, run: RunFolder) -> ExecuteFlags
         raise BadInput(
             f"Run {run.id} is a try: it left no model to replay.", remedy="`mlagent runs`"
         )
-    schedules(run)
     start = read_journal(run.path / "journal.jsonl")[0].facts
+    if start.get("candidate"):
+        own = run.path / "artifacts" / "ml-engineer" / str(start["candidate"])
+        raise BadInput(
+            f"Run {run.id} judged a candidate that was handed in: it has no schedule to follow.",
+            remedy=f"Judge it again: mlagent execute --candidate {own} --seed {start['seed']}",
+        )
+    schedules(run)
     _check_flags(flags, run, start)
     if plan.data is not None and plan.data.sha256 != manifest.data_sha256:
         raise BadInput(

@@ -27,6 +27,7 @@ from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
+from .handed_in import HandedIn
 from .rows import RunTable
 
 Render = Callable[[str, Mapping[str, object]], str]
@@ -41,6 +42,7 @@ class Request:
         test: the user's own hold-out; becomes the vault.
         replay: schedules of an earlier run, to be followed instead of the clock.
         engine_note: first line of output when the tier is below T3.
+        handed_in: somebody's candidate, in the place of the ml-engineer's option.
     """
 
     plan: Plan
@@ -53,6 +55,12 @@ class Request:
     test: Path | None = None
     replay: RunFolder | None = None
     engine_note: str = ""
+    handed_in: HandedIn | None = None
+
+    @property
+    def engineer(self) -> str:
+        """Name of the candidate that stands beside the baselines."""
+        return self.selection["ml-engineer"] if self.handed_in is None else self.handed_in.name
 
 
 class StopFlag:

@@ -22,7 +22,6 @@ from mlagent import __version__
 from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, score_apart, width
 from mlagent.content import Content
 from mlagent.contracts.candidate import CandidateSpec, SpecColumn
-from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import CandidateScore, Difference, Score
 from mlagent.contracts.findings import ColumnRoles, ValidationPlan
 from mlagent.contracts.ports import CodeClass, Progress
@@ -39,16 +38,16 @@ from mlagent.store.runs import RunFolder
 
 from .dev_scores import OutOfFold, clusters_of, cost
 from .engineering import spec_of
-from .execute_flow import begin, check_data, make_request
+from .execute_flow import begin
+from .handed_in import name_of, read_source
 from .plan_flow import PLAN_FILE
 from .planning import read_plan
 from .preparing import prepare_table, seal_rows
+from .requesting import ExecuteFlags, check_data, make_request
 from .saved import read_layers
 from .state import Bench, Request, State, StopFlag
 from .tries import DUMMY, LINEAR, board_rows, place_of, scored_on
 from .wiring import build_bench, interruptible, open_sandbox
-
-LARGEST_SOURCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,8 @@ def try_here(
         BadInput: no plan, no data, no solution.py.
         PrerequisiteMissing: no sandbox that is strong enough for a stranger's code.
     """
-    from .execute_flow import ExecuteFlags
-
     started = time.monotonic()
-    source = _source(candidate)
+    source = read_source(candidate)
     project, settings = Project(folder), read_settings(folder)
     plan = read_plan(folder / PLAN_FILE)
     request = make_request(project, plan, folder / PLAN_FILE, ExecuteFlags(budget_s=budget_s), None)
@@ -140,25 +137,6 @@ def try_here(
             cpus = bench.desk.cpus
             created = begin(run, journal, plan, request, opened.sandbox, cpus, now, "try")
             return _try(bench, request, source, name_of(candidate), code, created)
-
-
-def name_of(candidate: Path) -> str:
-    """The folder's name; the names of the baselines stay theirs, a copy of one is `my-linear`."""
-    name = candidate.resolve().name
-    return f"my-{name}" if name in (DUMMY, LINEAR) else name
-
-
-def _source(candidate: Path) -> bytes:
-    file = candidate / "solution.py"
-    if not file.is_file():
-        raise BadInput(
-            f"{str(candidate)!r} is not a candidate: it has no solution.py.",
-            remedy="A candidate is a folder with solution.py that defines fit(train, spec) and "
-            "predict(model, features).",
-        )
-    if file.stat().st_size > LARGEST_SOURCE:
-        raise BadInput(f"{str(file)!r} is larger than 1 MiB.")
-    return file.read_bytes()
 
 
 def _try(

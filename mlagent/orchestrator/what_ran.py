@@ -49,7 +49,7 @@ def what_ran(state: State, candidate: CandidateFolder, fitted: Fitted) -> dict[R
 
 def what_ships(state: State, candidate: CandidateFolder, fitted: Fitted) -> str:
     """'linear ships (Linear baseline): 19 features, fitted on 5,635 rows in 0.4 s.'"""
-    option = state.request.selection.get("ml-engineer", candidate.name)
+    option = state.request.engineer
     instead = "" if option == candidate.name else f" instead of {option}"
     title = title_of(candidate)
     schedule = in_words(fitted.schedule or {})

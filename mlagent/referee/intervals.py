@@ -5,6 +5,10 @@ independent Poisson(1) weight in each draw, so rows need no resampling and one s
 draws. All models and metrics of one call see the same weights: differences are paired. Clusters
 (groups, blocks of time) get one weight each.
 
+Over folds each score comes from several models that were fitted on rows which mostly overlap, so
+weights on the held-out rows alone would understate how much another sample would change it. There
+an interval is wider by the factor of Nadeau and Bengio (2003), see `training_spread`.
+
 Guarantees: 95 % percentile intervals; same seed, same interval; "better" only when the paired
 interval of the difference lies above 0. Does not: correct for many comparisons, widen a perfect
 score (its draws do not vary), or know of dependence that `clusters` does not name.
@@ -104,15 +108,33 @@ def paired_draws(
     return out
 
 
-def _limits(draws: Floats, value: float) -> tuple[float, float] | None:
-    """Percentile interval of the defined draws, never excluding the value itself; None under half
-    defined."""
+def training_spread(folds: npt.NDArray[np.int8] | None) -> float:
+    """How much wider than over rows alone an interval over folds is; 1 without folds.
+
+    Nadeau and Bengio (Inference for the generalization error, Machine Learning 52, 2003): the
+    variance of a mean over k folds is not s2 / k but s2 (1 / k + n_held_out / n_training), because
+    the training rows overlap. k counts the folds that hold out each row once; repeats add none.
+
+    Args:
+        folds: (F, n): 0 unused, 1 train, 2 held out.
+    """
+    if folds is None:
+        return 1.0
+    held, trained = (folds == 2).sum(axis=1), (folds == 1).sum(axis=1)
+    repeats = held.sum() / max(1, (folds == 2).any(axis=0).sum())
+    each = len(folds) / max(1.0, repeats)
+    return float(np.sqrt(1.0 + each * np.mean(held / np.maximum(1, trained))))
+
+
+def _limits(draws: Floats, value: float, spread: float = 1.0) -> tuple[float, float] | None:
+    """Percentile interval of the defined draws, `spread` times as far from the value, which it
+    never excludes; None under half defined."""
     known = draws[np.isfinite(draws)]
     if len(known) * 2 < len(draws):
         return None
     tail = (1.0 - LEVEL) / 2
     low, high = np.quantile(known, [tail, 1.0 - tail])
-    return min(float(low), value), max(float(high), value)
+    return value - spread * max(0.0, value - low), value + spread * max(0.0, high - value)
 
 
 @dataclass(frozen=True)
@@ -182,33 +204,43 @@ def judge_many(
     )
     scores: dict[str, Score] = {}
     differences: dict[str, Difference] = {}
-    first = next(iter(prepared))
+    first, spread = next(iter(prepared)), training_spread(folds)
     for i, name in enumerate(prepared):
-        scores[name] = interval(metric, truth, values[name], drawn[i], n)
+        scores[name] = interval(metric, truth, values[name], drawn[i], n, spread)
         if name != first:
             gap = sign(metric) * (values[first] - values[name])
-            differences[name] = difference_of(gap, sign(metric) * (drawn[0] - drawn[i]))
+            differences[name] = difference_of(gap, sign(metric) * (drawn[0] - drawn[i]), spread)
     return JudgedMany(scores, differences)
 
 
-def interval(metric: str, truth: Truth, value: float, drawn: Floats, n: int) -> Score:
-    limits = _limits(drawn, value)
+def interval(
+    metric: str, truth: Truth, value: float, drawn: Floats, n: int, spread: float = 1.0
+) -> Score:
+    """A score with its interval, inside what the metric can be. `spread`: `training_spread`.
+
+    Raises:
+        Undefined: over half of the draws have no value.
+    """
+    limits = _limits(drawn, value, spread)
     if limits is None:
         title = METRICS[metric].title
         raise Undefined(
             f"{title} has no interval: it is undefined in over half of the draws on {n} rows.",
             remedy=why_undefined(title, truth) if len(np.unique(truth.y)) == 1 else "",
         )
-    return Score(value=value, low=limits[0], high=limits[1], n=n)
+    known = METRICS[metric]
+    low, high = max(known.low, limits[0]), min(known.high, limits[1])
+    return Score(value=value, low=min(low, value), high=max(high, value), n=n)
 
 
-def difference_of(value: float, drawn: Floats) -> Difference:
+def difference_of(value: float, drawn: Floats, spread: float = 1.0) -> Difference:
     """Difference with its verdict. `value` and (draws,) differences, oriented: positive is better.
+    `spread`: `training_spread`.
 
     Raises:
         Undefined: over half of the draws have no value.
     """
-    limits = _limits(drawn, value)
+    limits = _limits(drawn, value, spread)
     if limits is None:
         raise Undefined("the difference has no interval: over half of the draws are undefined.")
     low, high = limits
@@ -270,7 +302,9 @@ def score_many(
     scores: dict[str, Score] = {}
     for i, metric in enumerate(prepared):
         try:
-            scores[metric] = interval(metric, truth, values[metric], drawn[i], n)
+            scores[metric] = interval(
+                metric, truth, values[metric], drawn[i], n, training_spread(folds)
+            )
         except Undefined as reason:
             left_out(metric, reason.message)
     return scores

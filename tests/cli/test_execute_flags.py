@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from command_line import Run, edit
 
-from mlagent.orchestrator.execute_flow import ExecuteFlags, make_request
 from mlagent.orchestrator.planning import read_plan
 from mlagent.orchestrator.preparing import check_test
+from mlagent.orchestrator.requesting import ExecuteFlags, make_request
 from mlagent.orchestrator.state import State
 from mlagent.store.project import Project
 from mlagent.testing.tables import build_tree, churn_frame

@@ -126,11 +126,15 @@ def test_pages_are_there_and_load_nothing_from_elsewhere(run: Path) -> None:
 def test_new_rows_are_predicted_without_the_id_column(project: Path) -> None:
     new = churn_frame(rows=40, seed=9).drop(columns=["churned", "customer_id"])
     new["fee"] = ["not a number", *new["fee"].astype(str)[1:]]
+    new["contract"] = ["on the moon", "on the moon", *new["contract"][2:]]
     new.to_csv(project.parent / "new.csv", index=False)
     out = project.parent / "scored.csv"
     done = mlagent(project, "predict", str(project.parent / "new.csv"), "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "'fee': 1" in done.stdout
+    assert "a category that no training row had: 'contract': 2 ('on the moon')." in " ".join(
+        done.stdout.split()
+    )
     scored = pd.read_csv(out)
     assert len(scored) == 40
     assert list(scored.columns[-3:]) == ["prediction", "p_no", "p_yes"]

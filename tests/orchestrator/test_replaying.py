@@ -13,10 +13,10 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.run import Manifest
 from mlagent.documents import dump_yaml
-from mlagent.orchestrator.execute_flow import ExecuteFlags, make_request
 from mlagent.orchestrator.fitting import overrun
 from mlagent.orchestrator.plan_flow import PlanFlags, make_plan_here
 from mlagent.orchestrator.planning import read_plan
+from mlagent.orchestrator.requesting import ExecuteFlags, make_request
 from mlagent.orchestrator.state import Request
 from mlagent.store.files import write_json
 from mlagent.store.journal import FileJournal

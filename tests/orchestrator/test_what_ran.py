@@ -21,7 +21,7 @@ def candidate(folder: Path, name: str = "linear", title: str = "# Linear baselin
 
 def state(option: str) -> State:
     made = SimpleNamespace(
-        request=SimpleNamespace(selection={"ml-engineer": option}),
+        request=SimpleNamespace(engineer=option),
         features=("a", "b"),
         dev=np.arange(5635),
         exploration=None,

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from mlagent.contracts.metrics import METRICS
 from mlagent.referee.intervals import (
     difference,
     judge_many,
@@ -17,6 +18,7 @@ from mlagent.referee.intervals import (
     score_many,
     score_with_interval,
     time_blocks,
+    training_spread,
 )
 from mlagent.referee.metrics import Undefined, applicable, compute
 from mlagent.referee.truth import Truth
@@ -201,6 +203,49 @@ def test_out_of_fold_scores_are_means_over_folds_and_count_rows_once():
     by_hand = [compute("roc_auc", truth.take(f == 2), p[f == 2]) for f in folds]
     assert score.value == pytest.approx(np.mean(by_hand))
     assert score.n == 90
+
+
+def five_folds(n: int) -> np.ndarray:
+    place = np.arange(n) % 5
+    return np.where(place == np.arange(5)[:, None], 2, 1).astype(np.int8)
+
+
+def test_the_spread_is_nadeau_and_bengios_factor():
+    folds = five_folds(100)
+    assert training_spread(None) == 1.0
+    assert training_spread(folds) == pytest.approx(np.sqrt(1 + 5 * 20 / 80))
+    assert training_spread(np.vstack([folds] * 3)) == pytest.approx(1.5), "repeats add nothing"
+    forward = np.zeros((2, 90), dtype=np.int8)
+    forward[0, :30], forward[0, 30:60], forward[1, :60], forward[1, 60:] = 1, 2, 1, 2
+    assert training_spread(forward) == pytest.approx(np.sqrt(1 + 2 * (30 / 30 + 30 / 60) / 2))
+
+
+def test_over_folds_an_interval_is_wider_than_over_the_same_rows_alone():
+    truth, p, signal = made(200, 3)
+    folds = five_folds(200)
+    layered = {
+        name: np.where(folds == 2, array, np.nan)
+        for name, array in (("model", p), ("linear", 1 / (1 + np.exp(-signal))))
+    }
+    wide = judge_many("brier", truth, layered, seed=0, folds=folds)
+    rows = {name: np.nansum(array, axis=0) for name, array in layered.items()}
+    narrow = judge_many("brier", truth, rows, seed=0)
+    for one, other in (
+        (wide.scores["model"], narrow.scores["model"]),
+        (wide.differences["linear"], narrow.differences["linear"]),
+    ):
+        assert one.value == pytest.approx(other.value)
+        assert (one.high - one.low) / (other.high - other.low) == pytest.approx(1.5, rel=0.05)
+
+
+def test_an_interval_never_leaves_what_the_metric_can_be():
+    truth, p, _ = made(60, 1, noise=0.2)
+    folds = five_folds(60)
+    for metric in ("roc_auc", "accuracy", "log_loss", "mcc", "brier"):
+        score = score_with_interval(
+            metric, truth, np.where(folds == 2, p, np.nan), seed=0, folds=folds
+        )
+        assert METRICS[metric].low <= score.low <= score.value <= score.high <= METRICS[metric].high
 
 
 def test_metrics_without_a_value_are_left_out_with_their_reason_and_never_zero():

@@ -102,8 +102,8 @@ def hook_sources() -> dict[str, str]:
 def hook_groups(scope: Scope) -> dict[str, dict[str, Any]]:
     """Event -> the one group that this export adds to it, as settings.json and hooks.json hold it.
 
-    The command starts Python only when the event names one of the agents. Whatever goes wrong then
-    (no Python, no file, a crash, a kill) is exit code 2, which refuses the step.
+    The command starts Python only when the event names one of the agents. Whatever goes wrong (no
+    `cat`, no Python, no file, a crash, a kill) is exit code 2, which refuses the step.
     """
     place = PLACES[scope]
     names = "|".join(f"*{role}*" for role in ROLES)
@@ -113,7 +113,8 @@ def hook_groups(scope: Scope) -> dict[str, dict[str, Any]]:
         closed = "exit 2"
         if kind == "subagent-stop":  # never hold an agent for ever
             closed = 'case "$i" in *\'"stop_hook_active":true\'*) ;; *) exit 2;; esac'
-        command = f'i=$(cat); case "$i" in {names}) printf \'%s\' "$i" | {run} || {closed};; esac'
+        judge = f"{names}) printf '%s' \"$i\" | {run} || {closed};;"
+        command = f'i=$(cat) || exit 2; case "$i" in {judge} esac'
         handler = {"type": "command", "command": command, "timeout": HOOK_TIMEOUT}
         found[event] = {"matcher": "*", "hooks": [handler]}
     return found

@@ -31,6 +31,8 @@ MAX_DOCUMENTS = 5_000
 MAX_DOCUMENT_BYTES = 1_048_576
 MAX_DIRECTORY_BYTES = 4 * 2**20
 """Of a zip's table of contents, which Python reads in one go."""
+LIBRARIES = ("node_modules", "site-packages", "__pycache__")
+"""Folders of other people's packages, with virtual environments: not looked into."""
 _END = b"PK\x05\x06"
 _LOCATOR_64 = b"PK\x06\x07"
 
@@ -97,8 +99,10 @@ def _gather(found: Iterator[Source | Skipped], where: str) -> Sources:
         if len(documents) > MAX_DOCUMENTS:
             raise BadInput(f"{where!r} holds more than {MAX_DOCUMENTS:,} documents.")
     if not documents:
+        left = f"; left out: {skipped[0].name[:80]!r}, {skipped[0].why}" if skipped else ""
+        more = f", and {len(skipped) - 1} more" if len(skipped) > 1 else ""
         raise BadInput(
-            f"{where!r} holds no subagent file ({', '.join(SUFFIXES)}).",
+            f"{where!r} holds no subagent file ({', '.join(SUFFIXES)}){left}{more}.",
             remedy="Subagent files are Markdown.",
         )
     return Sources(tuple(sorted(documents)), tuple(sorted(skipped)))
@@ -109,7 +113,7 @@ def _walk(folder: Path) -> Iterator[Source | Skipped]:
     for root, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
         for name in list(folders):
-            if name == ".git":
+            if name == ".git" or name in LIBRARIES or (Path(root) / name / "pyvenv.cfg").is_file():
                 folders.remove(name)
             elif (Path(root) / name).is_symlink():
                 folders.remove(name)

@@ -94,6 +94,10 @@ async def mlagent_run(
     ] = None,
     budget: Annotated[str | None, Field(description="Wall clock: 60s, 5m. Default: plan.")] = None,
     vault: Annotated[str | None, Field(description="auto, 0, or a share such as 0.2.")] = None,
+    candidate: Annotated[
+        str | None,
+        Field(description="Folder with solution.py, judged in the place of the planned option."),
+    ] = None,
     refit_all: Annotated[bool, Field(description="Also a second model on all rows.")] = False,
     test: Annotated[str | None, Field(description="Own hold-out file; becomes the vault.")] = None,
     seed: Annotated[int | None, Field(ge=0)] = None,
@@ -125,6 +129,10 @@ async def mlagent_run(
             "`run` is for action stop.", remedy="resume takes the latest unfinished run."
         )
     words = ["execute", *run_words(place, action, select, budget, vault, test)]
+    if candidate is not None:
+        where = place.inside(candidate, "candidate")
+        place.inside(where / "solution.py", "candidate")
+        words.append(f"--candidate={where}")
     words += ["--refit", "all"] if refit_all else []
     words += ["--seed", str(seed)] if seed is not None else []
     words += ["--force"] if force else []

@@ -12,7 +12,8 @@ def table_settings(train, spec):
     reader = READER(plain_columns(spec), settings, spec["seed"])
     rows = settings["rows"] = rows_to_read(train, reader, budget / 8)
     work = rows * max(used, 10) / budget
-    folds = 8 if work < 1_500 else 4 if work < 30_000 else 1  # even: two are fitted side by side
+    trees = len(spec["classes"]) if spec["task"] == "multiclass" else 1  # in each round
+    folds = 8 if work < 1_500 else 4 if work * trees < 30_000 else 1  # even: two side by side
     settings["folds"] = max(2, min(folds, rows // 4)) if rows < 40 else folds
     return settings
 

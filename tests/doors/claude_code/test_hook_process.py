@@ -123,6 +123,21 @@ def test_the_user_and_other_agents_are_left_alone(ask: Ask, project: Path, agent
         assert ask(bash(project, command, agent)) == SILENT
 
 
+def test_where_the_event_cannot_be_read_every_step_is_refused(
+    ask: Ask, project: Path, tmp_path: Path
+) -> None:
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    (nothing / "sh").symlink_to(str(shutil.which("sh")))
+    assert ask(bash(project, "mlagent board"), path=str(nothing)).code == 2
+
+
+def test_a_path_with_a_nul_byte_is_a_sentence(ask: Ask, project: Path) -> None:
+    event = bash(project, "")
+    event |= {"tool_name": "Read", "tool_input": {"file_path": "plan.yaml\0/etc/passwd"}}
+    assert "you may not read" in refused(ask(event))
+
+
 def test_without_python_only_steps_that_name_an_agent_are_refused(
     ask: Ask, project: Path, tmp_path: Path
 ) -> None:

@@ -184,3 +184,19 @@ def test_nothing_there_is_a_sentence(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", tmp_path):
         with pytest.raises(BadInput, match="no file|no subagent"):
             read_sources(path)
+
+
+def test_an_archive_whose_only_member_is_left_out_says_which_and_why(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("team/a.md", AGENT)
+    with pytest.raises(BadInput, match=r"left out: 'team/a\.md', an unusual compression"):
+        read_sources(path)
+
+
+def test_other_peoples_packages_are_not_looked_into(tmp_path: Path) -> None:
+    for folder in ("node_modules/x", ".venv/lib", "agents"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.md").write_bytes(AGENT)
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    assert [item.name for item in read_sources(tmp_path).documents] == ["agents/a.md"]

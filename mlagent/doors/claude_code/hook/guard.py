@@ -79,7 +79,7 @@ def _grep_problem(given: dict[str, Any], reads: list[str], cwd: str, root: str) 
 
 def _place(path: object, cwd: str, root: str) -> list[str] | None:
     """The real place of `path` as segments below the project, or None when it lies outside."""
-    if not isinstance(path, str) or path.startswith("~"):
+    if not isinstance(path, str) or path.startswith("~") or "\0" in path:
         return None
     real = os.path.realpath(os.path.join(cwd, path))
     if real == root:
