@@ -33,7 +33,7 @@ MODULES = (
     "profile",
     "run",
 )
-MODULES += ("drift", "pr_report", "task")
+MODULES += ("drift", "pr_report", "prices", "search", "task", "usage")
 
 
 def records() -> dict[str, type[Record]]:

@@ -50,6 +50,7 @@ class Desk:
         contracts: no job runs that its agent's contract does not allow.
         retries: how often an agent may try again after a record that broke its schema.
         stop: asked while a job runs; True ends it early.
+        last_log: what the job before printed, its head and tail.
     """
 
     content: Content
@@ -64,6 +65,7 @@ class Desk:
     retries: int = 0
     stop: Callable[[], bool] = field(default=lambda: False)
     done: list[JobFacts] = field(default_factory=list)
+    last_log: str = ""
 
     def folder(self, name: str) -> Path:
         """A new or existing folder below the scratch space."""
@@ -107,6 +109,7 @@ class Desk:
             code=code,
         )
         outcome = self.sandbox.run(job, on_line, stop or self.stop)
+        self.last_log = outcome.log
         self.done.append(
             JobFacts(
                 agent,

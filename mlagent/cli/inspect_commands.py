@@ -88,9 +88,18 @@ def runs_prune(
     console().print(f"deleted {len(gone)} runs")
 
 
-def board(as_json: Json = False) -> None:
+def board(
+    tree: Annotated[
+        bool, typer.Option("--tree", help="The latest search with Claude, as a tree.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Every candidate that the referee scored on the dev folds of the latest seal."""
     from rich.table import Table
+
+    if tree:
+        show_tree(as_json)
+        return
 
     from mlagent.contracts.evaluation import A_TRY
     from mlagent.orchestrator.looking import read_board
@@ -119,6 +128,30 @@ def board(as_json: Json = False) -> None:
     out.print(f"seal {found.seal}, dev folds only; {number}: {A_TRY}.", style="dim")
     if found.note:
         out.print(found.note, style="dim")
+
+
+def show_tree(as_json: bool) -> None:
+    """The latest search: each candidate below the one it came from."""
+    from rich.text import Text
+
+    from mlagent.orchestrator.looking import read_tree
+    from mlagent.reports.search import search_rows
+
+    run, found = read_tree(Path.cwd())
+    if as_json:
+        print_json({"run": run, **found.model_dump(mode="json", by_alias=True)})
+        return
+    out = console()
+    out.print(f"Search of run {run}, {found.metric} on the dev folds", style="dim")
+    for row in search_rows(found):
+        mark = "* " if row["chosen"] else "  "
+        gain = f"  {row['gain']}" if row["gain"] else ""
+        said = row["outcome"] if row["score"] == "no score" else row["summary"]
+        line = f"{mark}{'  ' * row['depth']}{row['name']}  {row['operator']}  {row['score']}{gain}"
+        out.print(Text(line))
+        if said:
+            out.print(Text(f"    {'  ' * row['depth']}{said}", style="dim"))
+    out.print(f"It ended: {found.stopped or 'it has not ended'}.", style="dim")
 
 
 def compare(

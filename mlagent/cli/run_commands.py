@@ -71,6 +71,11 @@ def execute(
     mine: Annotated[
         bool, typer.Option("--mine", help="You wrote or read that code (class C).")
     ] = False,
+    author: Annotated[
+        str, typer.Option(help="Who looks for candidates: template, claude or both (costs money).")
+    ] = "template",
+    max_usd: Annotated[float, typer.Option(help="Dollars that Claude may cost.", min=0)] = 2.0,
+    max_calls: Annotated[int, typer.Option(help="Calls that Claude may take.", min=0)] = 60,
     replay: Annotated[str | None, typer.Option(help="Repeat this run's model.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     check: Annotated[
@@ -82,6 +87,7 @@ def execute(
     as_json: Json = False,
 ) -> None:
     """Run the plan: explore, analyse, engineer, verdict, package."""
+    from mlagent.gateway.meter import Caps
     from mlagent.orchestrator.execute_flow import execute_here
     from mlagent.orchestrator.requesting import ExecuteFlags
     from mlagent.settings import parse_duration
@@ -97,6 +103,8 @@ def execute(
         seed=seed,
         candidate=candidate,
         mine=mine,
+        author=author,
+        caps=Caps(usd=max_usd, calls=max_calls),
         replay=replay,
         resume=resume,
         force=force,

@@ -93,6 +93,18 @@ class Service(Protocol):
         ...
 
 
+def require_key(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The secrets of the environment. Raises PrerequisiteMissing when there is none."""
+    found = os.environ if environment is None else environment
+    secrets = tuple(found[name] for name in (KEY, TOKEN) if found.get(name, "").strip())
+    if not secrets:
+        raise PrerequisiteMissing(
+            f"There is no key for Claude: {KEY} is empty.",
+            remedy=f"Set {KEY} in the environment, or use --author template.",
+        )
+    return secrets
+
+
 class AnthropicService:
     """The Messages API, at ANTHROPIC_BASE_URL or the vendor's address.
 
@@ -102,12 +114,7 @@ class AnthropicService:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         found = os.environ if environment is None else environment
-        self._secrets = tuple(found[name] for name in (KEY, TOKEN) if found.get(name, "").strip())
-        if not self._secrets:
-            raise PrerequisiteMissing(
-                f"There is no key for Claude: {KEY} is empty.",
-                remedy=f"Set {KEY} in the environment, or use --author template.",
-            )
+        self._secrets = require_key(found)
         try:
             import anthropic
             import httpx2

@@ -73,7 +73,8 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
             )
     state.facts |= {"oof": oof, "layers": layers, "thresholds": thresholds}
     option = state.request.engineer
-    order = [name for name in (option, "linear", "dummy") if name in layers]
+    planned = state.request.selection["ml-engineer"]
+    order = [name for name in dict.fromkeys((option, planned, "linear", "dummy")) if name in layers]
     judged = judge_many(
         metric,
         truth,
@@ -86,7 +87,9 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
         quantile=bench.settings.quantile,
     )
     state.facts["dev_judged"] = judged
-    for name in dict.fromkeys((option, "linear", "dummy")):
+    for name in dict.fromkeys((option, planned, "linear", "dummy")):
+        if name == planned and name not in state.scored:
+            continue
         known = state.scored.get(name)
         values = [
             _fold_value(metric, truth, layers[name], index, thresholds.get(name), bench, state)

@@ -22,19 +22,20 @@ from mlagent.agents.ml_engineer import (
     score_on_folds,
     width,
 )
-from mlagent.contracts.candidate import CandidateSpec, SpecColumn, SpecSplit
 from mlagent.contracts.errors import MlagentError
 from mlagent.data.frames import write_frame
 from mlagent.referee.importance import REPEATS, permuted_copies
 from mlagent.referee.leaderboard import Choice, choose
 from mlagent.referee.metrics import Truth
 from mlagent.store.files import write_json
-from mlagent.templates.candidates import CandidateName, default_members, render_candidate
+from mlagent.templates.candidates import CandidateName, render_candidate
 
 from .dev_scores import OutOfFold, keep_scores
 from .handed_in import home_of
 from .preparing import LEAST_FOLD_S, fold_seconds
 from .resuming import load_fitted, load_folds, save_fitted, save_folds
+from .searching import search
+from .specs import candidate_spec
 from .state import Bench, State, table_of
 
 LINEAR_BUDGET_S = 10.0
@@ -99,6 +100,9 @@ def score_candidates(bench: Bench, state: State) -> None:
                 f"On each fold {option} was fitted in {each:.1f} s, so its dev score may be below "
                 "its worth; a larger --budget would tell."
             )
+    if state.request.author != "template" and not bench.stop():
+        bench.desk.progress.phase("search", "ml-engineer: search with Claude")
+        search(bench, state, truth, oof)
     keep_scores(bench, state, oof, truth)
 
 
@@ -190,51 +194,6 @@ def engineer_candidate(
     if final or not (state.facts["resumed"] and (home / "spec.json").exists()):
         write_json(home / "spec.json", candidate_spec(bench, state, handed.name, budget_s))
     return CandidateFolder(handed.name, home, handed.code)
-
-
-def candidate_spec(bench: Bench, state: State, name: str, budget_s: float) -> CandidateSpec:
-    """spec.json for one candidate: everything `fit` may know."""
-    task = state.task
-    assert state.exploration is not None
-    assert task.kind is not None
-    roles = state.exploration.roles.columns
-    columns = {
-        column: SpecColumn(
-            role="id" if column == task.group else roles[column].role, dtype=roles[column].dtype
-        )
-        for column in state.features
-    }
-    members: tuple[dict[str, Any], ...] = ()
-    if name == "option_c":
-        members = tuple(default_members(task.kind, len(state.dev), len(columns), budget_s))
-    monotone = {
-        item.column: 1 if item.sign == "+" else -1
-        for item in task.constraints
-        if item.kind == "monotone" and item.column in columns
-    }
-    spec = spec_of(bench, state, columns, budget_s)
-    return spec.model_copy(update={"members": members, "monotone": monotone})
-
-
-def spec_of(
-    bench: Bench, state: State, columns: dict[str, SpecColumn], budget_s: float
-) -> CandidateSpec:
-    """spec.json with what any candidate is told, whoever wrote it."""
-    task, plan = state.task, state.validation
-    assert plan is not None
-    assert task.kind is not None
-    return CandidateSpec(
-        task=task.kind,
-        target=task.target or "",
-        classes=task.classes,
-        metric=task.metric or "",
-        direction=task.direction or "maximize",
-        columns=columns,
-        split=SpecSplit(kind=plan.kind, group=plan.group, time=plan.time, folds=5),
-        seed=state.request.seed,
-        budget_s=round(budget_s, 2),
-        threads=bench.desk.cpus,
-    )
 
 
 def _replay(state: State, name: str) -> dict[str, Any] | None:

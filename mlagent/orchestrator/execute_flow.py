@@ -26,6 +26,7 @@ from mlagent.contracts.plan import Plan
 from mlagent.contracts.ports import CodeClass, Progress, Sandbox
 from mlagent.contracts.run import Environment
 from mlagent.documents import dump_yaml
+from mlagent.gateway.service import require_key
 from mlagent.settings import Settings, read_settings
 from mlagent.store.journal import FileJournal, ended_by_bad_input, read_journal
 from mlagent.store.project import Project
@@ -71,6 +72,8 @@ def execute_here(
     request = make_request(project, plan, plan_path, flags, earlier)
     check_data(folder, plan)
     check_test(State(request, request.plan.task))
+    if request.author != "template":
+        require_key()
     content = Content()
     opened = open_sandbox(content, _least_trusted(content, request))
     with closing(cast(Any, opened.sandbox)):
@@ -100,6 +103,8 @@ def check_review(content: Content, request: Request, sandbox: Sandbox, *, force:
 
 def _least_trusted(content: Content, request: Request) -> CodeClass:
     """The class of the least trusted code that this run executes."""
+    if request.author != "template":
+        return "D"
     if request.handed_in is not None:
         return request.handed_in.code
     return "B" if content.override is None else "C"
@@ -202,6 +207,8 @@ def begin(
         refit=request.refit,
         test=None if request.test is None else str(request.test.resolve()),
         replay=None if request.replay is None else request.replay.id,
+        author=request.author,
+        caps=vars(request.caps),
         candidate=None if request.handed_in is None else request.handed_in.name,
         candidate_code=None if request.handed_in is None else request.handed_in.code,
         tier=sandbox.tier,

@@ -17,12 +17,15 @@ from mlagent.agents.ml_engineer import CandidateFolder, Fitted, fit, predict
 from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.evaluation import CandidateScore
 from mlagent.contracts.run import Environment, Manifest
+from mlagent.contracts.search import TREE, SearchTree
+from mlagent.contracts.usage import Bill
 from mlagent.data.levels import levels_of
 from mlagent.reports.model_card import render_model_card
 from mlagent.reports.report import ReportData, render_explore, render_report
 from mlagent.store.files import sha256_of, write_json
 from mlagent.store.journal import read_journal
 
+from .consulting import BILL
 from .engineering import left
 from .evidence import ledger_of
 from .resuming import forget
@@ -162,6 +165,8 @@ def write_reports(bench: Bench, state: State) -> None:
         reproduce=reproduce_line(state.request, run.id),
         until_report_s=until_report(bench, state),
         budget_s=state.request.budget_s,
+        search=run.read(TREE, SearchTree) if (run.path / TREE).is_file() else None,
+        bill=run.read(BILL, Bill) if (run.path / BILL).is_file() else None,
     )
     render_report(bench.render, data, run.path / "report.html")
     render_model_card(bench.render, data, run.path / "model_card.md")

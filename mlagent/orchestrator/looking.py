@@ -13,6 +13,7 @@ from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import Difference, Evaluation, Score
 from mlagent.contracts.run import Seal
+from mlagent.contracts.search import TREE, SearchTree
 from mlagent.contracts.task import TaskSpec
 from mlagent.settings import cost_matrix, read_settings
 from mlagent.store.journal import ended_by_bad_input, read_journal
@@ -155,6 +156,17 @@ def read_board(folder: Path) -> Board:
         tries,
         dict(Counter(row.look for row in here)),
         " ".join(said),
+    )
+
+
+def read_tree(folder: Path) -> tuple[str, SearchTree]:
+    """(run, tree) of the latest search with Claude. Raises BadInput when there is none."""
+    for run in reversed(list(Project(folder).runs.all())):
+        if (run.path / TREE).is_file():
+            return run.id, run.read(TREE, SearchTree)
+    raise BadInput(
+        f"No search was made in {str(folder)!r} yet.",
+        remedy="Start one: mlagent execute --author both",
     )
 
 

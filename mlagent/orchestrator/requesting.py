@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast, get_args
 
 from mlagent.contracts.base import ROLES, Role
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import OptionName, Plan
 from mlagent.data.door import open_table
 from mlagent.documents import read_record
+from mlagent.gateway.meter import Caps
 from mlagent.settings import parse_vault
 from mlagent.store.files import sha256_of
 from mlagent.store.journal import read_journal
@@ -24,7 +26,9 @@ from .edited_plan import EditedPlan
 from .handed_in import HandedIn, kept, read_candidate
 from .planning import check_plan, task_with_split
 from .replaying import as_replayed
-from .state import Request
+from .state import Author, Request
+
+AUTHORS = get_args(Author)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class ExecuteFlags:
     seed: int | None = None
     candidate: Path | None = None
     mine: bool = False
+    author: str = "template"
+    caps: Caps = Caps()
     replay: str | None = None
     resume: bool = False
     force: bool = False
@@ -107,6 +113,8 @@ def make_request(
         test=flags.test,
         replay=replay,
         handed_in=handed,
+        author=_author(flags, earlier),
+        caps=_caps(flags, earlier),
     )
 
 
@@ -151,6 +159,32 @@ def _handed_in(flags: ExecuteFlags, earlier: RunFolder | None) -> HandedIn | Non
             remedy="Leave one of them out.",
         )
     return read_candidate(flags.candidate, mine=flags.mine)
+
+
+def _author(flags: ExecuteFlags, earlier: RunFolder | None) -> Author:
+    """`--author`, or what the run to be resumed was started with. Raises BadInput."""
+    asked: str = flags.author
+    if earlier is not None:
+        start = read_journal(earlier.path / "journal.jsonl")[0].facts
+        asked = str(start.get("author", "template"))
+    if asked not in AUTHORS:
+        raise BadInput(
+            f"--author {asked!r} is not known.", remedy=f"Allowed: {', '.join(AUTHORS)}."
+        )
+    if asked != "template" and (flags.replay or flags.candidate is not None):
+        other = "--replay" if flags.replay else "--candidate"
+        raise BadInput(
+            f"--author {asked} and {other} cannot both hold.", remedy="Leave one of them out."
+        )
+    return cast(Author, asked)
+
+
+def _caps(flags: ExecuteFlags, earlier: RunFolder | None) -> Caps:
+    """What Claude may cost: a resumed run keeps what it was started with."""
+    if earlier is None:
+        return flags.caps
+    start = read_journal(earlier.path / "journal.jsonl")[0].facts
+    return Caps(**dict(start.get("caps") or {}))
 
 
 def _check_roles(plan: Plan, selection: dict[Role, OptionName]) -> None:

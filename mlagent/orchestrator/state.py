@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from mlagent.contracts.plan import OptionName, Plan
 from mlagent.contracts.policy import Policies
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
+from mlagent.gateway.meter import Caps
 from mlagent.settings import Settings
 from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
@@ -30,6 +31,7 @@ from mlagent.store.runs import RunFolder
 from .handed_in import HandedIn
 from .rows import RunTable
 
+Author = Literal["template", "claude", "both"]
 Render = Callable[[str, Mapping[str, object]], str]
 
 
@@ -43,6 +45,8 @@ class Request:
         replay: schedules of an earlier run, to be followed instead of the clock.
         engine_note: first line of output when the tier is below T3.
         handed_in: somebody's candidate, in the place of the ml-engineer's option.
+        author: who looks for candidates: template, claude, or both (the template's is the floor).
+        caps: what Claude may cost.
     """
 
     plan: Plan
@@ -56,6 +60,8 @@ class Request:
     replay: RunFolder | None = None
     engine_note: str = ""
     handed_in: HandedIn | None = None
+    author: Author = "template"
+    caps: Caps = Caps()
 
     @property
     def engineer(self) -> str:
@@ -126,6 +132,10 @@ class State:
     evaluation: Evaluation | None = None
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def install(self, handed: HandedIn) -> None:
+        """From here on this candidate stands in the place of the option."""
+        self.request = replace(self.request, handed_in=handed)
 
 
 def table_of(state: State) -> RunTable:

@@ -37,7 +37,6 @@ from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
 from .dev_scores import OutOfFold, clusters_of, cost
-from .engineering import spec_of
 from .execute_flow import begin
 from .handed_in import name_of, read_source
 from .plan_flow import PLAN_FILE
@@ -45,6 +44,7 @@ from .planning import read_plan
 from .preparing import prepare_table, seal_rows
 from .requesting import ExecuteFlags, check_data, make_request
 from .saved import read_layers
+from .specs import spec_of
 from .state import Bench, Request, State, StopFlag
 from .tries import DUMMY, LINEAR, board_rows, place_of, scored_on
 from .wiring import build_bench, interruptible, open_sandbox

@@ -16,7 +16,9 @@ from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.findings import Analysis, Exploration
 from mlagent.contracts.plan import AgentPlan, OptionName
 from mlagent.contracts.run import Environment, Ledger, Seal
+from mlagent.contracts.search import SearchTree
 from mlagent.contracts.task import DataRef, TaskSpec
+from mlagent.contracts.usage import Bill
 
 Render = Callable[[str, Mapping[str, object]], str]
 """`render(template name, values)`: a sandboxed Jinja environment, strict, escaping `.html.j2`."""
@@ -36,6 +38,7 @@ class ReportData:
         until_report_s: seconds of wall clock until this page was written; the total is known to
             the manifest only.
         phases: name and seconds of each phase before this page.
+        search, bill: what Claude wrote and what that cost; None without it.
     """
 
     title: str
@@ -56,6 +59,8 @@ class ReportData:
     notes: tuple[str, ...] = ()
     ran: Mapping[Role, str] = field(default_factory=dict)
     phases: tuple[tuple[str, float], ...] = ()
+    search: SearchTree | None = None
+    bill: Bill | None = None
 
 
 def render_report(render: Render, data: ReportData, into: Path) -> None:

@@ -26,6 +26,7 @@ from .numbers import (
     signed,
 )
 from .report import ReportData
+from .search import bill_rows, search_rows
 
 MOST_IMPORTANT, MOST_SLICES, MOST_CLASSES = 15, 40, 12
 BASELINES = {"linear": "baseline: nothing is tuned", "dummy": "baseline: ignores every feature"}
@@ -64,6 +65,10 @@ def report_values(data: ReportData) -> dict[str, object]:
         "scores_chart": scores_chart(evaluation, title),
         "metrics": metric_rows(evaluation),
         "leaderboard": leaderboard(data),
+        "search": search_rows(data.search) if data.search else [],
+        "search_stopped": data.search.stopped if data.search else "",
+        "bill": bill_rows(data.bill),
+        "prices": data.bill.prices if data.bill else "",
         "figures": figures(evaluation),
         "confusion": confusion(evaluation, data.task.classes),
         "threshold": threshold(evaluation),

@@ -1,0 +1,61 @@
+"""A search over candidates: its nodes, and where each came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Finite, Record, Sha256
+from .evaluation import Difference, Score
+
+Operator = Literal["floor", "draft", "improve", "debug", "merge"]
+"""floor: the template author's own. improve: one change to one candidate. debug: the same one,
+mended after a failure. merge: the best ideas of two."""
+
+
+TREE = "artifacts/ml-engineer/search/tree.json"
+"""Of a run folder."""
+
+
+class Node(Record):
+    """One candidate of the search.
+
+    Attributes:
+        id: number in the order of making; the floor is 0.
+        parents: none for a draft, one, or two for a merge.
+        summary: the author's own sentence on what it does. Never a number that counts.
+        outcome: 'ok', or a sentence why there is no score.
+        score: on the dev folds; None for a failure, or one that only ran on a sample.
+        gain: paired difference to its first parent on the same folds; None where one has no score.
+        seconds: of its scoring.
+        usd: of the calls that made it.
+    """
+
+    id: int = Field(ge=0)
+    name: str
+    operator: Operator
+    parents: tuple[int, ...] = ()
+    summary: str = ""
+    code_sha256: Sha256
+    outcome: str = "ok"
+    score: Score | None = None
+    gain: Difference | None = None
+    to_floor: Difference | None = None
+    seconds: Finite = Field(0.0, ge=0)
+    usd: Finite = Field(0.0, ge=0)
+
+
+class SearchTree(Record):
+    """tree.json of a run.
+
+    Attributes:
+        chosen: id of the node that stands for Claude in the choice; None when none has a score.
+        stopped: why the search ended.
+    """
+
+    schema_: Literal["mlagent/search-tree/v1"] = Field("mlagent/search-tree/v1", alias="schema")
+    metric: str
+    nodes: tuple[Node, ...]
+    chosen: int | None = None
+    stopped: str = ""

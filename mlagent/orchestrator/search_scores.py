@@ -1,0 +1,111 @@
+"""What a search knows of its nodes: code, fold predictions, paired differences. Asks nobody.
+
+Guarantees: every comparison is paired on the frozen folds, with the same draws; each is made once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mlagent.agents.ml_engineer import FoldResult
+from mlagent.contracts.evaluation import Difference
+from mlagent.contracts.search import Node, SearchTree
+from mlagent.referee.intervals import judge_many
+from mlagent.referee.metrics import Truth, Undefined
+from mlagent.referee.threshold import best_threshold
+
+from .dev_scores import OutOfFold, clusters_of, cost
+from .masking import Mask
+from .state import Bench, State
+
+
+@dataclass
+class Search:
+    """What a search knows while it runs."""
+
+    bench: Bench
+    state: State
+    truth: Truth
+    oof: OutOfFold
+    mask: Mask
+    each: float
+    nodes: list[Node] = field(default_factory=list)
+    results: dict[int, FoldResult] = field(default_factory=dict)
+    codes: dict[int, str] = field(default_factory=dict)
+    outputs: dict[int, str] = field(default_factory=dict)
+    compared: dict[tuple[int, int], Difference | None] = field(default_factory=dict)
+
+    def difference(self, first: Node, second: Node) -> Difference | None:
+        """Paired on the frozen folds, positive: the first is better. None where one has no
+        score."""
+        key = (first.id, second.id)
+        if key not in self.compared:
+            pair = [self.results.get(node.id) for node in (first, second)]
+            known = [result for result in pair if result is not None and result.ok]
+            self.compared[key] = self._paired(known[0], known[1]) if len(known) == 2 else None
+        return self.compared[key]
+
+    def worse(self, first: Node, second: Node) -> bool:
+        """Whether the first is worse than the second, beyond noise."""
+        found = self.difference(first, second)
+        return found is not None and found.verdict == "worse"
+
+    def _paired(self, first: FoldResult, second: FoldResult) -> Difference | None:
+        layers = {"first": self.oof.layers(first), "second": self.oof.layers(second)}
+        try:
+            return judge_many(
+                self.state.task.metric or "", self.truth, layers, **self._options(layers)
+            ).differences["second"]
+        except Undefined:
+            return None
+
+    def _options(self, layers: dict[str, np.ndarray]) -> dict[str, Any]:
+        costs = cost(self.bench, self.state)
+        cuts: dict[str, float] | None = None
+        if self.state.task.kind == "binary":
+            cuts = {}
+            for name, array in layers.items():
+                rows, first = self.oof.first_repeat(array)
+                cuts[name] = best_threshold(
+                    self.state.task.metric or "", self.truth.take(rows), first, cost=costs
+                )
+        return {
+            "seed": self.state.request.seed,
+            "folds": self.state.folds,
+            "clusters": clusters_of(self.state, self.state.dev),
+            "thresholds": cuts,
+            "cost": costs,
+            "quantile": self.bench.settings.quantile,
+        }
+
+    def scored(self, node: Node, result: FoldResult) -> Node:
+        """The node with its score and its differences to its first parent and to the floor."""
+        self.results[node.id] = result
+        if not result.ok:
+            return node
+        layers = {"first": self.oof.layers(result)}
+        try:
+            judged = judge_many(
+                self.state.task.metric or "", self.truth, layers, **self._options(layers)
+            )
+        except Undefined as problem:
+            result.outcome = f"no score: {problem.message}"
+            return node.model_copy(update={"outcome": result.outcome})
+        known = {one.id: one for one in self.nodes}
+        gain = self.difference(node, known[node.parents[0]]) if node.parents else None
+        floor = self.difference(node, self.nodes[0]) if self.nodes else None
+        return node.model_copy(
+            update={"score": judged.scores["first"], "gain": gain, "to_floor": floor}
+        )
+
+    def tree(self, stopped: str = "", chosen: int | None = None) -> SearchTree:
+        """As it stands, for tree.json."""
+        return SearchTree(
+            metric=self.state.task.metric or "",
+            nodes=tuple(self.nodes),
+            stopped=stopped,
+            chosen=chosen,
+        )

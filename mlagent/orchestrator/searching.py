@@ -1,0 +1,315 @@
+"""A search over candidates that Claude writes, scored by the referee on the frozen dev folds.
+
+The template author's option is the floor: node 0. Guarantees: every candidate runs as a stranger's
+code, in containers; it is judged on the same folds as the floor, by paired intervals, and the vault
+stays shut; with author `both` the floor is left only for a candidate that is better; whatever ends
+the search (money, time, the service, the user), the best so far stands. Does not promise that
+Claude finds anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from mlagent.agents.claude_engineer import Made, Shown, rules_of, write_candidate
+from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, fit, predict, score_apart
+from mlagent.agents.table_text import facts_text
+from mlagent.contracts.errors import Interrupted, MlagentError
+from mlagent.contracts.ports import CodeClass
+from mlagent.contracts.search import TREE, Node, SearchTree
+from mlagent.gateway.gateway import Gateway
+from mlagent.gateway.prices import load_prices
+from mlagent.referee.metrics import Truth
+from mlagent.store.files import write_json
+
+from .consulting import BILL, model_of, open_gateway
+from .dev_scores import OutOfFold
+from .handed_in import HandedIn, home_of, keep
+from .masking import Mask
+from .planning import context_of
+from .resuming import load_folds, save_folds
+from .search_policy import best_nodes, next_step
+from .search_scores import Search
+from .specs import candidate_spec
+from .state import Bench, State, table_of
+
+SEARCH_SHARE = 0.45
+"""Of the budget, after the floor was scored; the rest is for the fit that ships."""
+NODES_HOPED_FOR = 8
+BESIDE_FOLD_S = 3.0
+SAMPLE_ROWS, SAMPLE_S = 300, 3.0
+CALLS = "calls"
+CODE: CodeClass = "D"
+
+
+def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
+    """Search, and put the best candidate in the place of the option when it has earned it.
+
+    Raises:
+        Interrupted: the second Ctrl-C.
+    """
+    begun = bench.clock()
+    until = begun + SEARCH_SHARE * state.request.budget_s
+    folds = len(state.folds)
+    each = max(1.0, (until - begun) / (NODES_HOPED_FOR * folds) - BESIDE_FOLD_S)
+    table = table_of(state)
+    found = state.request.plan.columns.found
+    texts = [name for name in table.typed.columns if name in found and found[name].dtype == "str"]
+    mask = Mask(table.typed.path, texts, table.typed.columns)
+    here = Search(bench, state, truth, oof, mask, each)
+    here.nodes.append(_floor(here))
+    earlier = _earlier(bench)
+    prices = load_prices(bench.desk.content, bench.settings)
+    with open_gateway(
+        prices,
+        bench.contracts,
+        bench.run.path / CALLS,
+        state.request.caps,
+        bench.journal,
+        until=until,
+        stop=bench.stop,
+    ) as gateway:
+        stopped = _grow(here, gateway, earlier, until)
+        bill = gateway.log.bill(prices.version)
+    bench.run.write(BILL, bill)
+    chosen = _choose(here)
+    write_json(
+        bench.run.file(TREE),
+        here.tree(stopped, chosen).model_dump(mode="json", by_alias=True),
+    )
+    bench.journal.append("search.done", nodes=len(here.nodes), chosen=chosen, stopped=stopped)
+    state.notes.append(
+        f"Claude wrote {len(here.nodes) - 1} candidates ({bill.total.calls} calls, "
+        f"{bill.total.tokens.total:,} tokens, ${bill.total.usd:.4f}); the search ended: {stopped}."
+    )
+    _install(here, chosen)
+
+
+def _floor(here: Search) -> Node:
+    name = here.state.request.engineer
+    result = here.state.scored[name]
+    code = (home_of(here.bench.run, name) / "solution.py").read_text(encoding="utf-8")
+    here.codes[0] = code
+    node = Node(
+        id=0,
+        name=name,
+        operator="floor",
+        summary="the template author's own",
+        code_sha256=_sha(code),
+        outcome=result.outcome,
+    )
+    return here.scored(node, result)
+
+
+def _earlier(bench: Bench) -> dict[int, Node]:
+    """Nodes that an earlier process of this run has scored."""
+    file = bench.run.path / TREE
+    if not file.is_file():
+        return {}
+    tree = bench.run.read(TREE, SearchTree)
+    return {node.id: node for node in tree.nodes[1:]}
+
+
+def _grow(here: Search, gateway: Gateway, earlier: dict[int, Node], until: float) -> str:
+    """Add nodes until something ends it; the sentence that says what."""
+    bench, state = here.bench, here.state
+    contract = bench.contracts["ml-engineer"]
+    try:
+        model = model_of(contract, gateway.meter.prices)
+        rules = rules_of(bench.desk.content, contract)
+        facts = _facts(state)
+        while True:
+            step = next_step(here.nodes, here.worse)
+            if isinstance(step, str):
+                return step
+            if bench.stop():
+                return "the user stopped it"
+            if bench.clock() >= until:
+                return "its share of the budget was used up"
+            number = len(here.nodes)
+            bench.desk.progress.update(candidate=f"{step.operator} {number}", best=_best(here))
+            shown = [
+                Shown(here.nodes[i], here.codes[i], here.outputs.get(i, "")) for i in step.parents
+            ]
+            begun = bench.clock()
+            made = write_candidate(
+                gateway, contract, model, rules, facts, step.operator, shown, here.nodes
+            )
+            node = Node(
+                id=number,
+                name=f"claude-{number:02d}",
+                operator=step.operator,
+                parents=step.parents,
+                summary=made.summary,
+                code_sha256=_sha(made.code),
+                usd=made.usd,
+            )
+            node = _run(here, node, made, earlier.get(number))
+            node = node.model_copy(update={"seconds": round(bench.clock() - begun, 2)})
+            here.nodes.append(node)
+            write_json(bench.run.file(TREE), here.tree().model_dump(mode="json", by_alias=True))
+            bench.journal.append(
+                "search.node",
+                id=node.id,
+                operator=node.operator,
+                parents=list(node.parents),
+                outcome=node.outcome,
+                value=None if node.score is None else node.score.value,
+            )
+    except Interrupted:
+        if bench.stop.count > 1:
+            raise
+        return "the user stopped it"
+    except MlagentError as problem:
+        return problem.message.rstrip(".")
+
+
+def _run(here: Search, node: Node, made: Made, known: Node | None) -> Node:
+    """Keep the code, try it on a sample, score it on the folds."""
+    bench, state = here.bench, here.state
+    here.codes[node.id] = made.code
+    if made.problem:
+        return node.model_copy(update={"outcome": made.problem})
+    handed = HandedIn(node.name, made.code.encode(), _readme(node), CODE)
+    keep(bench.run, handed)
+    home = home_of(bench.run, node.name)
+    write_json(home / "spec.json", candidate_spec(bench, state, node.name, here.each))
+    folder = CandidateFolder(node.name, home, CODE)
+    result = None
+    if known is not None and known.code_sha256 == node.code_sha256:
+        result = load_folds(bench.run, node.name)
+    if result is None:
+        result = _sampled(here, folder) or score_apart(
+            bench.desk,
+            folder,
+            rows=table_of(state),
+            dev=state.dev,
+            folds=state.folds,
+            budget_s=here.each,
+        )
+        save_folds(bench.run, result)
+    if not result.ok:
+        here.outputs[node.id] = here.mask.clean(bench.desk.last_log, made.code)
+        outcome = here.mask.clean(result.outcome, made.code)
+        here.results[node.id] = result
+        return node.model_copy(update={"outcome": outcome})
+    return here.scored(node, result)
+
+
+def _sampled(here: Search, folder: CandidateFolder) -> FoldResult | None:
+    """A short run on few rows: a failure there needs no folds. None when it went well."""
+    bench, state = here.bench, here.state
+    inside = state.dev[state.folds[0] == 1]
+    if len(inside) < 2 * SAMPLE_ROWS:
+        return None
+    rng = np.random.default_rng(state.request.seed)
+    table = table_of(state)
+    rows = np.sort(rng.choice(inside, SAMPLE_ROWS, replace=False))
+    if state.task.kind != "regression" and len(np.unique(table.truth(rows).y)) < len(
+        state.task.classes
+    ):
+        return None  # a class is missing in so few rows
+    fitted = fit(
+        bench.desk,
+        folder,
+        train=table.write_train(rows, bench.desk.scratch / "sample.parquet"),
+        budget_s=SAMPLE_S,
+        into=bench.desk.folder(f"out/{folder.name}-sample"),
+        grace_s=8.0,
+    )
+    if not fitted.ok:
+        return FoldResult(folder.name, outcome=f"no score: on {SAMPLE_ROWS} rows: {fitted.outcome}")
+    held = state.dev[state.folds[0] == 2][:SAMPLE_ROWS]
+    handed = table.write_features(held, bench.desk.scratch / "sample-features.parquet")
+    array, outcome, _ = predict(
+        bench.desk,
+        folder,
+        fitted.folder,
+        features=handed.path,
+        rows=len(held),
+        truth=table.truth(held),
+        into=bench.desk.folder(f"out/{folder.name}-sample-predict"),
+        name=f"{folder.name}, sample",
+        wall_s=30.0,
+    )
+    return None if array is not None else FoldResult(folder.name, outcome=outcome)
+
+
+def _facts(state: State) -> str:
+    """What Claude may know of the table, the task and the roles that the explorer found."""
+    assert state.exploration is not None
+    assert state.validation is not None
+    found = state.exploration.roles.columns
+    roles = ", ".join(f"{name!r}: {found[name].role}" for name in state.features if name in found)
+    plan = state.validation
+    return (
+        f"## The task\n\n{state.task.description!r}\n\n<facts>\n"
+        f"{facts_text(context_of(state.request.plan))}\n"
+        f"roles of the features: {roles}\n"
+        f"folds: {plan.folds} x {plan.repeats}, {plan.kind}\n</facts>"
+    )
+
+
+def _choose(here: Search) -> int | None:
+    """The node that stands for Claude: of those that none is better than, the highest mean."""
+    equals = best_nodes(here.nodes, here.worse)
+    if not equals:
+        return None
+    sign = -1.0 if here.state.task.direction == "minimize" else 1.0
+    return max(equals, key=lambda node: (sign * _value(node), -node.id)).id
+
+
+def _value(node: Node) -> float:
+    assert node.score is not None
+    return node.score.value
+
+
+def _best(here: Search) -> str:
+    chosen = _choose(here)
+    return "-" if chosen is None else f"{_value(here.nodes[chosen]):.4g}"
+
+
+def _install(here: Search, chosen: int | None) -> None:
+    """Put the chosen node in the place of the option; say in plain words why or why not."""
+    state = here.state
+    floor = here.nodes[0]
+    if chosen is None:
+        state.notes.append(f"No candidate of Claude's has a score, so {floor.name} stands.")
+        return
+    node = here.nodes[chosen]
+    gap = here.difference(node, floor)
+    told = "" if gap is None else f" ({gap.value:+.4g}, {gap.low:+.4g} to {gap.high:+.4g})"
+    if (
+        state.request.author == "both"
+        and floor.score is not None
+        and (gap is None or gap.verdict != "better")
+    ):
+        verdict = "not compared with" if gap is None else gap.verdict
+        words = {"worse": "worse than"}.get(verdict, f"{verdict} from")
+        state.notes.append(
+            f"Claude's best, {node.name}, is {words} {floor.name} on the dev folds{told}: "
+            f"{floor.name} stands."
+        )
+        return
+    state.notes.append(
+        f"{node.name}, written by Claude, stands in the place of {floor.name}"
+        + (f": {gap.verdict} on the dev folds{told}." if gap is not None else ".")
+    )
+    code = here.codes[node.id].encode()
+    state.install(HandedIn(node.name, code, _readme(node), CODE))
+    state.scored[node.name] = here.results[node.id]
+    state.chosen = CandidateFolder(node.name, home_of(here.bench.run, node.name), CODE)
+
+
+def _readme(node: Node) -> bytes:
+    parents = f", from {', '.join(map(str, node.parents))}" if node.parents else ""
+    return (
+        f"# {node.name}\n\nWritten by Claude ({node.operator}{parents}). Its own words, not "
+        f"checked: {node.summary or '-'}\n"
+    ).encode()
+
+
+def _sha(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

@@ -1,0 +1,264 @@
+"""`execute --author both` against a scripted server and the real sandbox: a search with failures in
+it, a winner that is better than the floor, a bill, a tree; and the faults of models and money."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlagent.contracts.run import Manifest
+from mlagent.contracts.search import SearchTree
+from mlagent.contracts.usage import Bill
+from mlagent.store.journal import read_journal
+from mlagent.testing.messages_api import Fails, MessagesApi, calls, messages_api, says
+
+pytestmark = pytest.mark.docker
+KEY = "sk-ant-test-searching"
+CANARY = "zq-canary-7731"
+GOOD = """\
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+SPEED = 40
+
+
+def waves(table):
+    return np.sin(SPEED * table["x1"] * table["x2"]).to_numpy().reshape(-1, 1)
+
+
+def fit(train, spec):
+    return LogisticRegression().fit(waves(train), train[spec["target"]] == spec["classes"][1])
+
+
+def predict(model, features):
+    return model.predict_proba(waves(features))[:, 1]
+"""
+PLAIN = GOOD.replace("SPEED = 40", "SPEED = 3")
+BROKEN = PLAIN.replace(
+    "    return LogisticRegression()", "    raise ValueError(str(train['note'][0]))\n"
+)
+HOSTILE = {
+    "loops": "def fit(train, spec):\n    while True:\n        pass\n",
+    "forks": "import os\n\n\ndef fit(train, spec):\n    while True:\n        os.fork()\n",
+    "reads": "import os\n\n\ndef fit(train, spec):\n    return [open(f).read() for f in "
+    "('/etc/shadow',)]\n",
+    "sockets": "import socket\n\n\ndef fit(train, spec):\n    socket.create_connection(('1.1.1.1', "
+    "80), 2)\n",
+    "prints": "def fit(train, spec):\n    while True:\n        print('x' * 10_000_000)\n",
+    "forges": "import json\n\n\ndef fit(train, spec):\n    open('metrics.json', "
+    "'w').write(json.dumps({'roc_auc': 1.0}))\n    return 1\n",
+    "memorises": "def fit(train, spec):\n    y = train[spec['target']] == spec['classes'][1]\n"
+    "    return dict(zip(train['x1'], y.astype(float)))\n",
+}
+ANSWER = "\n\ndef predict(model, features):\n    return [0.5] * len(features)\n"
+RECALL = (
+    "\n\ndef predict(model, features):\n"
+    "    return features['x1'].map(model).fillna(0.5).to_numpy()\n"
+)
+
+
+def waving(rows: int = 900) -> pd.DataFrame:
+    """A wave over the product of two numbers: no sum of curves and no shallow tree follows it."""
+    rng = np.random.default_rng(3)
+    x = rng.uniform(-1, 1, (rows, 2))
+    left = (np.sin(40 * x[:, 0] * x[:, 1]) > 0) ^ (rng.uniform(size=rows) < 0.05)
+    note = np.where(np.arange(rows) == 0, CANARY, "plain")
+    table = {"x1": x[:, 0], "x2": x[:, 1], "note": note, "churned": np.where(left, "yes", "no")}
+    return pd.DataFrame(table)
+
+
+Script = Callable[[dict[str, Any], int], Any]
+
+
+@pytest.fixture
+def api() -> Iterator[MessagesApi]:
+    with messages_api(lambda _: [says("nothing")], strict=True, keys=(KEY,)) as server:
+        yield server
+
+
+@pytest.fixture
+def play(api: MessagesApi) -> Callable[[Script], MessagesApi]:
+    """Give the server a script: (body, number of the step) -> answer."""
+
+    def start(script: Script) -> MessagesApi:
+        api.script = lambda body: script(body, len(api.seen))
+        return api
+
+    return start
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def execute(api: MessagesApi, tmp_path: Path) -> Run:
+    waving().to_csv(tmp_path / "churn.csv", index=False)
+    more = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mlagent", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | more,
+        )
+
+    done = run("plan", "churn model")
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+def submit(code: str, summary: str = "an idea") -> list[dict[str, Any]]:
+    return [calls("submit_candidate", "t1", summary=summary, code=code)]
+
+
+def edit(search: str, replace: str) -> list[dict[str, Any]]:
+    edits = [{"search": search, "replace": replace}]
+    return [calls("submit_edit", "t1", summary="one change", edits=edits)]
+
+
+def asked_for(body: dict[str, Any]) -> str:
+    """draft, improve, debug or merge."""
+    text = str(body["messages"][0]["content"])
+    words = {"Write a fresh": "draft", "Make one change": "improve", "Mend it": "debug"}
+    return next((word for start, word in words.items() if start in text[:300]), "merge")
+
+
+def code_in(body: dict[str, Any]) -> str:
+    found = re.search(r"<code mark=\w+>\n(.*?)\n</code", body["messages"][0]["content"], re.DOTALL)
+    return found[1] if found else ""
+
+
+def clever(body: dict[str, Any], number: int) -> Any:
+    """Breaks once, mends it, then finds the right speed by changing one number."""
+    kind = asked_for(body)
+    if kind == "draft":
+        return submit(BROKEN if number == 1 else PLAIN.replace("= 3", f"= {2 + number}"))
+    if kind == "debug":
+        return submit(PLAIN)
+    if kind == "merge":
+        return submit(PLAIN.replace("= 3", "= 7"))
+    speed = re.search(r"SPEED = (\d+)", code_in(body))
+    if speed is None or speed[1] == "40":
+        return edit("import numpy as np", "import numpy as np  # the same")
+    return edit(f"SPEED = {speed[1]}", "SPEED = 40")
+
+
+def finished(done: subprocess.CompletedProcess[str]) -> tuple[Path, dict[str, Any]]:
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    told = json.loads(done.stdout)
+    return Path(told["folder"]), told
+
+
+def tree_of(folder: Path) -> SearchTree:
+    file = folder / "artifacts" / "ml-engineer" / "search" / "tree.json"
+    return SearchTree.model_validate_json(file.read_bytes())
+
+
+FLAGS = ("--select", "ml-engineer=option_a", "--vault", "0.25", "--json")
+
+
+def test_a_search_with_failures_beats_the_floor_and_is_packaged(
+    play: Callable[[Script], MessagesApi], execute: Run, tmp_path: Path
+) -> None:
+    api = play(clever)
+    done = execute("execute", "--author", "both", "--budget", "120s", "--max-usd", "5", *FLAGS)
+    folder, told = finished(done)
+    tree = tree_of(folder)
+    operators = [node.operator for node in tree.nodes]
+    assert operators[:3] == ["floor", "draft", "debug"]
+    assert "improve" in operators
+    failed = tree.nodes[1]
+    assert failed.score is None
+    assert "ValueError" in failed.outcome
+    assert tree.chosen is not None
+    best = tree.nodes[tree.chosen]
+    assert best.to_floor is not None
+    assert best.to_floor.verdict == "better"
+    assert told["manifest"]["model_name"] == best.name
+    assert told["evaluation"]["model"]["value"] > 0.9
+    assert told["evaluation"]["difference_to_linear"]["verdict"] == "better"
+    assert "SPEED = 40" in (folder / "candidate" / "solution.py").read_text()
+    bill = Bill.model_validate_json((folder / "bill.json").read_bytes())
+    assert bill.total.calls == len(api.seen) >= len(tree.nodes) - 1
+    assert bill.total.tokens.cache_read > bill.total.tokens.cache_write > 0
+    assert 0 < bill.total.usd < 5
+    page = (folder / "report.html").read_text()
+    assert 'id="search"' in page
+    assert best.name in page
+    sent = b"".join(kept.data for kept in api.kept)
+    assert CANARY.encode() not in sent, "a candidate raised it, and it was masked"
+    assert KEY not in "".join(
+        p.read_text(errors="replace") for p in folder.rglob("*") if p.is_file()
+    )
+    shown = execute("board", "--tree")
+    assert f"* {'  ' if best.parents else ''}" in shown.stdout
+    assert best.name in shown.stdout
+    manifest = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+    assert manifest.journal_events == len(read_journal(folder / "journal.jsonl"))
+
+
+def test_a_search_that_finds_nothing_leaves_the_floor_and_says_so(
+    play: Callable[[Script], MessagesApi], execute: Run
+) -> None:
+    play(lambda body, number: submit("def fit(t, s):\n    return 1\n" + ANSWER))
+    done = execute("execute", "--author", "both", "--budget", "60s", "--max-calls", "3", *FLAGS)
+    folder, told = finished(done)
+    assert told["manifest"]["model_name"] in ("option_a", "linear")
+    notes = " ".join((folder / "report.html").read_text().split())
+    assert "option_a stands" in notes
+    assert "may make 3 calls" in notes
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
+    play: Callable[[Script], MessagesApi], execute: Run, name: str
+) -> None:
+    code = HOSTILE[name] + (RECALL if name == "memorises" else ANSWER)
+    play(lambda body, number: submit(code))
+    done = execute("execute", "--author", "both", "--budget", "60s", "--max-calls", "1", *FLAGS)
+    folder, told = finished(done)
+    node = tree_of(folder).nodes[1]
+    if name in ("forges", "memorises"):
+        assert node.score is not None
+        assert 0.4 < node.score.value < 0.6
+    else:
+        assert node.score is None
+        assert node.outcome.startswith("no score")
+    assert told["manifest"]["model_name"] != "claude-01"
+
+
+@pytest.mark.parametrize(
+    ("words", "script", "said"),
+    [
+        (("--max-usd", "0"), None, "$0.0000 of $0 left"),
+        ((), Fails(401, "authentication_error", "invalid x-api-key"), "authentication_error"),
+        ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
+        ((), [says("I will not")], "no candidate has a score"),
+    ],
+)
+def test_money_and_service_end_a_search_in_a_sentence(
+    play: Callable[[Script], MessagesApi],
+    execute: Run,
+    words: tuple[str, ...],
+    script: Any,
+    said: str,
+) -> None:
+    play(lambda body, number: script)
+    done = execute("execute", "--author", "claude", "--budget", "40s", *words, *FLAGS)
+    folder, told = finished(done)
+    assert told["manifest"]["model_name"] in ("option_a", "linear")
+    assert said in (folder / "report.html").read_text()
