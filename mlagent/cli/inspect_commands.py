@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,39 @@ def runs_rm(
     for item in found:
         project.runs.remove(item)
         console().print(f"deleted {item.id}")
+
+
+@runs_app.command("show")
+def runs_show(
+    run: Annotated[str | None, typer.Argument(help="A run; default: the latest.")] = None,
+    messages: Annotated[
+        bool, typer.Option("--messages", help="Every byte that was sent, and each answer.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """What was asked of Claude in a run, and what it cost."""
+    from rich.text import Text
+
+    from mlagent.orchestrator.looking import read_calls
+
+    name, made = read_calls(Path.cwd(), run)
+    if as_json:
+        shown = [one.as_json() if messages else one.call.model_dump(mode="json") for one in made]
+        print_json({"run": name, "calls": shown})
+        return
+    out = console()
+    out.print(f"Run {name}: {len(made)} calls, ${sum(one.call.usd for one in made):.4f}")
+    for one in made:
+        call = one.call
+        head = (
+            f"{call.n:04d}  {call.agent}  {call.purpose}  {call.model}  {call.outcome}  "
+            f"{call.tokens.prompt:,} + {call.tokens.output:,} tokens  ${call.usd:.4f}"
+        )
+        out.print(Text(head, style="bold" if messages else ""))
+        if call.why:
+            out.print(Text(f"      {call.why}", style="dim"))
+        if messages:
+            sys.stdout.write(f"{one.request}\n{one.answer}\n")
 
 
 @runs_app.command("prune")

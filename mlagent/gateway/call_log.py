@@ -18,6 +18,8 @@ from mlagent.contracts.usage import Bill, Call, Spent, Tokens
 from mlagent.documents import load_json
 from mlagent.store.files import write_json
 
+CALLS = "calls"
+"""Of a run folder."""
 REQUEST, ANSWER, CALL = "request.json", "answer.json", "call.json"
 
 

@@ -15,6 +15,8 @@ from mlagent.contracts.evaluation import Difference, Evaluation, Score
 from mlagent.contracts.run import Seal
 from mlagent.contracts.search import TREE, SearchTree
 from mlagent.contracts.task import TaskSpec
+from mlagent.contracts.usage import Call
+from mlagent.gateway.call_log import ANSWER, CALLS, REQUEST, CallLog
 from mlagent.settings import cost_matrix, read_settings
 from mlagent.store.journal import ended_by_bad_input, read_journal
 from mlagent.store.project import Project
@@ -168,6 +170,40 @@ def read_tree(folder: Path) -> tuple[str, SearchTree]:
         f"No search was made in {str(folder)!r} yet.",
         remedy="Start one: mlagent execute --author both",
     )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call with the bytes that were sent and the answer, as text; '' where there is none."""
+
+    call: Call
+    request: str
+    answer: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **self.call.model_dump(mode="json"),
+            "request": self.request,
+            "answer": self.answer,
+        }
+
+
+def read_calls(folder: Path, run: str | None) -> tuple[str, list[Asked]]:
+    """(run, its calls). Raises BadInput when nothing was asked of a language model in it."""
+    found = Project(folder).runs.find(run, finished=False)
+    home = found.path / CALLS
+    made = CallLog(home).calls()
+    if not made:
+        raise BadInput(
+            f"Nothing was asked of a language model in run {found.id}.",
+            remedy="`mlagent execute --author both` does; of a plan, see plans/calls/.",
+        )
+
+    def text(n: int, name: str) -> str:
+        file = home / f"{n:04d}" / name
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    return found.id, [Asked(call, text(call.n, REQUEST), text(call.n, ANSWER)) for call in made]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from mlagent.agents.table_text import facts_text
 from mlagent.contracts.errors import Interrupted, MlagentError
 from mlagent.contracts.ports import CodeClass
 from mlagent.contracts.search import TREE, Node, SearchTree
+from mlagent.gateway.call_log import CALLS
 from mlagent.gateway.gateway import Gateway
 from mlagent.gateway.prices import load_prices
 from mlagent.referee.metrics import Truth
@@ -40,7 +41,6 @@ SEARCH_SHARE = 0.45
 NODES_HOPED_FOR = 8
 BESIDE_FOLD_S = 3.0
 SAMPLE_ROWS, SAMPLE_S = 300, 3.0
-CALLS = "calls"
 CODE: CodeClass = "D"
 
 

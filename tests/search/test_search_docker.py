@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -262,3 +264,33 @@ def test_money_and_service_end_a_search_in_a_sentence(
     folder, told = finished(done)
     assert told["manifest"]["model_name"] in ("option_a", "linear")
     assert said in (folder / "report.html").read_text()
+
+
+def test_a_killed_search_goes_on_and_pays_no_answer_twice(
+    play: Callable[[Script], MessagesApi], execute: Run, api: MessagesApi, tmp_path: Path
+) -> None:
+    play(clever)
+    words = ("execute", "--author", "both", "--budget", "120s", "--max-calls", "6", *FLAGS)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "mlagent", *words],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url},
+    )
+    deadline = time.monotonic() + 90
+    while len(api.seen) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    asked = len(api.seen)
+    assert asked >= 3
+    folder, _ = finished(execute("execute", "--resume", "--json"))
+    bill = Bill.model_validate_json((folder / "bill.json").read_bytes())
+    answered = [call for call in bill.calls if call.outcome == "answered"]
+    assert len({call.request_sha256 for call in answered}) == len(answered)
+    assert len(api.seen) <= bill.total.calls <= 6
+    assert len(tree_of(folder).nodes) >= 4
+    shown = execute("runs", "show", folder.name, "--messages")
+    assert "Write a fresh candidate" in shown.stdout
+    assert KEY not in shown.stdout
