@@ -194,11 +194,11 @@ class AnthropicService:
             raise self._of_status(problem, begun()) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as problem:
             words = self._clean(str(problem) or type(problem).__name__)
-            if begun():
-                raise Dropped(
-                    f"the connection broke in the middle of an answer ({words})."
-                ) from None
-            raise Busy(f"the service cannot be reached ({words}).") from None
+            cause = problem.__cause__ or problem
+            if not begun() and isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
+                raise Busy(f"the service cannot be reached ({words}).") from None
+            when = "in the middle of an answer" if begun() else "before the answer began"
+            raise Dropped(f"the connection broke {when} ({words}).") from None
         except anthropic.AnthropicError as problem:
             raise NotTaken(self._clean(f"The SDK refused the request: {problem}.")) from None
         except ValueError as problem:  # a line of the stream that is no JSON

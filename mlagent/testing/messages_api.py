@@ -48,8 +48,9 @@ class Breaks:
     """An answer that goes wrong in its middle.
 
     Attributes:
-        how: drop (the connection closes), error (an error event), stall (silence for `seconds`,
-            then it closes), garble (a line that is no JSON), end (it ends early, in good order).
+        how: cut (the connection closes before a byte of the answer), drop (it closes), error (an
+            error event), stall (silence for `seconds`, then it closes), garble (a line that is no
+            JSON), end (it ends early, in good order).
         after: so many events are sent before.
     """
 
@@ -295,6 +296,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _break(self, how: Breaks, events: list[Block]) -> None:
         """Send some events, then go wrong. The length is not said, so a close is an end."""
+        if how.how == "cut":
+            self.close_connection = True
+            self.connection.close()
+            return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")

@@ -190,7 +190,7 @@ def test_a_busy_service_is_asked_again_as_it_wants(
     assert bench.log.bill(PRICES.version).possibly.usd == 0
 
 
-@pytest.mark.parametrize("how", ["drop", "error", "garble", "end", "stall"])
+@pytest.mark.parametrize("how", ["cut", "drop", "error", "garble", "end", "stall"])
 def test_a_broken_answer_is_booked_and_asked_again(
     make: Make, answers: list[Any], how: str
 ) -> None:
