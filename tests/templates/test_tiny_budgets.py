@@ -72,3 +72,23 @@ def test_no_member_starts_when_saving_the_ensemble_will_take_what_is_left(
     assert time.monotonic() - started <= 6.0 * 1.05 + 1.0
     repeats = {step["repeat"] for step in json.loads(Path("schedule.json").read_text())["members"]}
     assert len(repeats) < 4
+
+
+def test_with_many_classes_a_forest_that_was_fitted_on_all_rows_is_not_fitted_again(
+    load: Callable[[str], Any],
+) -> None:
+    """Many classes make rounds dear, so there is one inner fold, and the forest is refitted."""
+    few, spec = many_categories(330)
+    classes = [f"k{number}" for number in range(7)]
+    few["y"] = np.random.default_rng(0).choice(classes, len(few))  # only twins tell
+    frame = pd.concat([few] * 3, ignore_index=True)
+    spec |= {"task": "multiclass", "classes": classes, "metric": "log_loss", "budget_s": 4.0}
+    members = [{"kind": "extra_trees", "name": "trees", "params": {"min_samples_leaf": 1}}]
+    module = load("forest").module
+    models = list(module.fit(frame, {**spec, "members": members}))
+    schedule = json.loads(Path("schedule.json").read_text())
+    assert schedule["settings"]["folds"] == 1
+    whole = [step["name"] for step in schedule["members"] if step["folds"] is None]
+    assert whole.count("trees") == 1
+    shares = module.predict(models[-1], frame.drop(columns="y"))
+    assert np.allclose(shares.sum(axis=1), 1)

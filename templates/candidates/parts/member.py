@@ -14,6 +14,7 @@ class Member:
         self.parts, self.sums, self.times = [], None, None
         self.correction = 1.0
         self.seconds, self.tail = 0.0, 1.0
+        self.whole = False  # whether its one model was fitted on all rows
 
     def fit(self, problem, repeat, folds, moment, rounds=None):
         """Fit one model per fold in `folds` (None: all rows) until `moment`.

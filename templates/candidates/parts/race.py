@@ -110,6 +110,8 @@ class Race:
     def refit(self, position):
         """Replace the models of a member by one that is fitted on all rows, if time allows."""
         member = self.members[position]
+        if member.whole:
+            return
         before = len(self.problem.folds(0)[0][0])
         rounds = min(part.rounds for part in member.parts)
         if member.kind in ("lightgbm", "catboost"):
@@ -129,7 +131,7 @@ class Race:
         whole.parts = []
         if whole.fit(self.problem, 0, [None], moment, rounds) is None:
             return False
-        member.parts = whole.parts
+        member.parts, member.whole = whole.parts, True
         return True
 
     def repeat(self, step):
