@@ -24,7 +24,7 @@ MOST_WORDS = 2_000
 LARGEST = 6_000
 """Characters that are kept, half of them from the end."""
 _PLAIN = """
-a about above after again all already also an and any are argument arguments array arrays as at
+a s ms about above after again all already also an and any are argument arguments array arrays as at
 attribute axis bad be because been before best boolean broadcast but by bytes call called calls
 can cannot categorical categories category class classes code column columns container contains
 convert could data dataframe date dates depth did different dimension dimensions divide does dtype
@@ -100,10 +100,7 @@ class Mask:
             return words
         if asked and self._texts:
             with Engine([self._table]) as engine:
-                cells = " OR ".join(
-                    f"contains(lower(CAST({identifier(name)} AS VARCHAR)), w)"
-                    for name in self._texts
-                )
+                cells = " OR ".join(_holds(name) for name in self._texts)
                 rows = engine.rows(
                     f"SELECT w FROM (SELECT unnest(?) AS w) AS asked WHERE EXISTS (SELECT 1 FROM "
                     f"read_parquet({engine.linked()}) WHERE {cells})",
@@ -112,6 +109,13 @@ class Mask:
             held = {str(word) for (word,) in rows}
             self._known |= {word: word in held for word in asked}
         return {word for word in words if self._known.get(word, False)}
+
+
+def _holds(name: str) -> str:
+    """SQL: whether a cell holds the word `w`: a short one as a word, a long one anywhere."""
+    cell = f"lower(CAST({identifier(name)} AS VARCHAR))"
+    words = f"' ' || regexp_replace({cell}, '[^\\p{{L}}\\p{{N}}]+', ' ', 'g') || ' '"
+    return f"(length(w) > 3 AND contains({cell}, w)) OR contains({words}, ' ' || w || ' ')"
 
 
 def words_of(text: str) -> list[str]:

@@ -14,7 +14,14 @@ import hashlib
 import numpy as np
 
 from mlagent.agents.claude_engineer import Made, Shown, rules_of, write_candidate
-from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, fit, predict, score_apart
+from mlagent.agents.ml_engineer import (
+    CandidateFolder,
+    FoldResult,
+    at_once,
+    fit,
+    predict,
+    score_apart,
+)
 from mlagent.agents.table_text import facts_text
 from mlagent.contracts.errors import Interrupted, MlagentError
 from mlagent.contracts.ports import CodeClass
@@ -175,7 +182,9 @@ def _run(here: Search, node: Node, made: Made, known: Node | None) -> Node:
     handed = HandedIn(node.name, made.code.encode(), _readme(node), CODE)
     keep(bench.run, handed)
     home = home_of(bench.run, node.name)
-    write_json(home / "spec.json", candidate_spec(bench, state, node.name, here.each))
+    spec = candidate_spec(bench, state, node.name, here.each)
+    threads = max(1, bench.desk.cpus // at_once(len(state.folds), bench.desk.cpus))
+    write_json(home / "spec.json", spec.model_copy(update={"threads": threads}))
     folder = CandidateFolder(node.name, home, CODE)
     result = None
     if known is not None and known.code_sha256 == node.code_sha256:
@@ -188,6 +197,7 @@ def _run(here: Search, node: Node, made: Made, known: Node | None) -> Node:
             dev=state.dev,
             folds=state.folds,
             budget_s=here.each,
+            side_by_side=at_once(len(state.folds), bench.desk.cpus),
         )
         save_folds(bench.run, result)
     if not result.ok:

@@ -57,6 +57,11 @@ def test_code_names_and_plain_words_stay(mask: Mask) -> None:
     assert "line 12, in fit" in cleaned
 
 
+def test_a_short_word_is_hidden_only_as_a_word_of_a_cell(mask: Mask) -> None:
+    assert mask.clean("after 4 s", CODE) == "after 4 s", "'silver' holds an s, but no such word"
+    assert mask.clean("Mrs.", CODE) == f"{CELL}."
+
+
 def test_a_word_that_no_cell_holds_stays(mask: Mask) -> None:
     assert "LinAlgWarning singular matrix" in mask.clean("LinAlgWarning singular matrix", CODE)
 

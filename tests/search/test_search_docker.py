@@ -47,7 +47,8 @@ def predict(model, features):
 """
 PLAIN = GOOD.replace("SPEED = 40", "SPEED = 3")
 BROKEN = PLAIN.replace(
-    "    return LogisticRegression()", "    raise ValueError(str(train['note'][0]))\n"
+    "    return LogisticRegression()",
+    "    raise ValueError(str(train['note'][0]))\n    return LogisticRegression()",
 )
 HOSTILE = {
     "loops": "def fit(train, spec):\n    while True:\n        pass\n",
@@ -177,7 +178,7 @@ def test_a_search_with_failures_beats_the_floor_and_is_packaged(
     play: Callable[[Script], MessagesApi], execute: Run, tmp_path: Path
 ) -> None:
     api = play(clever)
-    done = execute("execute", "--author", "both", "--budget", "120s", "--max-usd", "5", *FLAGS)
+    done = execute("execute", "--author", "both", "--budget", "150s", "--max-usd", "5", *FLAGS)
     folder, told = finished(done)
     tree = tree_of(folder)
     operators = [node.operator for node in tree.nodes]
