@@ -72,8 +72,7 @@ def _work(bench: Bench, state: State, done: set[str]) -> None:
         try:
             work(bench, state)
         except MlagentError as error:
-            bench.journal.append(
-                "phase.failed", phase=name, error=type(error).__name__, message=error.message
-            )
+            kind = "Interrupted" if bench.stop() else type(error).__name__  # a job was cut by it
+            bench.journal.append("phase.failed", phase=name, error=kind, message=error.message)
             raise
         bench.journal.append("phase.done", phase=name)

@@ -45,9 +45,9 @@ def table_of(place: Place, data: str | None) -> Path | None:
     """The table that is meant, checked to lie inside the roots. Raises BadInput."""
     from mlagent.data.find import find_table
 
-    given = None if data is None else place.inside(data, "table")
+    given = None if data is None else place.table(data, "table")
     found = find_table(place.folder, given, read_settings(place.folder).data)
-    return None if found is None else place.inside(found, "table")
+    return None if found is None else place.table(found, "table")
 
 
 def mlagent_profile(

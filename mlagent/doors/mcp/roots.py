@@ -105,6 +105,21 @@ class Place:
             )
         return found
 
+    def table(self, path: str | Path, what: str) -> Path:
+        """As `inside`, for a file that is learned from or judged on: never a record of a run, whose
+        predictions hold the truth of judged rows, and no hidden file. Raises BadInput."""
+        found = self.inside(path, what)
+        home = next(
+            root for root in (self.folder, *self.roots.folders) if found.is_relative_to(root)
+        )
+        parts = found.relative_to(home).parts
+        if parts[:1] and (parts[0] in FOLDERS or any(part.startswith(".") for part in parts)):
+            raise BadInput(
+                f"The {what} {clip(str(path), 200)!r} is a record of mlagent's or a hidden file.",
+                remedy="Name a table of the project.",
+            )
+        return found
+
     def shown(self, path: Path) -> str:
         """A path relative to the folder where it lies below it."""
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)

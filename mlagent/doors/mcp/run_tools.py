@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from mlagent.contracts.errors import BadInput
 from mlagent.orchestrator.execute_flow import unfinished
+from mlagent.orchestrator.handed_in import read_source
 from mlagent.orchestrator.plan_flow import PLAN_FILE
 from mlagent.orchestrator.planning import read_plan
 from mlagent.settings import parse_duration, parse_vault
@@ -22,7 +24,7 @@ from mlagent.store.runs import RunFolder
 from .answers import RunAnswer, TryAnswer
 from .calls import Ctx, Cursor, Desk, Folder, Limit, Run, Style, Where
 from .children import POLL_S, Child, end, see_out, start, stop_run, wait_for_run
-from .paging import LIMIT
+from .paging import LIMIT, clip
 from .roots import Place
 from .run_answers import progress_line, run_answer, try_answer
 from .runs import facts_of
@@ -52,32 +54,65 @@ def mlagent_run_status(
 class Approval(BaseModel):
     """What the user is asked before a run."""
 
-    approved: bool = Field(description="Start the run now.")
+    approved: bool = Field(description="Start the run now.", strict=True)
 
 
 YES = Approval(approved=True)
 ASKS_ITSELF = "claude-code"
 """This client shows its own question for a tool with `requiresUserInteraction`."""
+Selected = Annotated[
+    dict[str, str] | None,
+    Field(description='Other options than the plan selects: {"ml-engineer": "option_a"}.'),
+]
 
 
 async def ask_to_run(
-    ctx: Ctx, place: Where, action: str, budget: str | None
+    ctx: Ctx,
+    place: Where,
+    action: str,
+    select: dict[str, str] | None,
+    budget: str | None,
+    vault: str | None,
+    candidate: str | None,
+    refit_all: bool,
+    test: str | None,
+    seed: int | None,
+    force: bool,
 ) -> Elicit[Approval] | Approval:
     """The question to the user, through a client that can put it; yes where there is nothing to
-    ask, or nobody but the client's own question for tools that write."""
+    ask, or nobody but the client's own question for tools that write.
+
+    Everything is checked before it is asked, and the question is the command that will run.
+
+    Raises:
+        BadInput: an argument that cannot be used, no plan, nothing to resume.
+    """
+    if action == "stop":
+        return YES
+    words = run_words(place, action, select, budget, vault, candidate, refit_all, test, seed, force)
     able = ctx.client_capabilities
     asks = able.elicitation if able is not None else None
     known = ctx.session.client_params
     itself = known is not None and known.client_info.name == ASKS_ITSELF
-    if action == "stop" or asks is None or (asks.url is not None and asks.form is None) or itself:
+    if asks is None or (asks.url is not None and asks.form is None) or itself:
         return YES
-    what = "go on with the latest unfinished run" if action == "resume" else "run plan.yaml"
-    clock = f"a budget of {budget}" if budget else "the budget of the plan"
+    seconds = planned_seconds(place, action, budget)
+    judged = "no vault is opened" if vault == "0" else "a vault may be opened"
     return Elicit(
-        f"mlagent wants to {what} in {place.folder}, with {clock}: models are trained in the "
-        "sandbox on this machine, and the vault is opened once. Start?",
+        f"Start a run in {place.folder}? It takes about {seconds:g} s of this machine; {judged}. "
+        f"The command: mlagent {shlex.join(words)}",
         Approval,
     )
+
+
+def planned_seconds(place: Place, action: str, budget: str | None) -> float:
+    """Wall clock that the run may take. Raises BadInput."""
+    if budget is not None:
+        return parse_duration(budget)
+    if action == "resume":
+        first = facts_of(unfinished(place.project), alive=False).events[:1]
+        return float(first[0].facts["budget_s"]) if first else 0.0
+    return read_plan(place.inside(PLAN_FILE, "plan")).budget.seconds
 
 
 async def mlagent_run(
@@ -88,10 +123,7 @@ async def mlagent_run(
         Literal["start", "resume", "stop"],
         Field(description="resume: the latest unfinished run; stop: end a run, resumable."),
     ] = "start",
-    select: Annotated[
-        dict[str, str] | None,
-        Field(description='Other options than the plan selects: {"ml-engineer": "option_a"}.'),
-    ] = None,
+    select: Selected = None,
     budget: Annotated[str | None, Field(description="Wall clock: 60s, 5m. Default: plan.")] = None,
     vault: Annotated[str | None, Field(description="auto, 0, or a share such as 0.2.")] = None,
     candidate: Annotated[
@@ -128,14 +160,7 @@ async def mlagent_run(
         raise BadInput(
             "`run` is for action stop.", remedy="resume takes the latest unfinished run."
         )
-    words = ["execute", *run_words(place, action, select, budget, vault, test)]
-    if candidate is not None:
-        where = place.inside(candidate, "candidate")
-        place.inside(where / "solution.py", "candidate")
-        words.append(f"--candidate={where}")
-    words += ["--refit", "all"] if refit_all else []
-    words += ["--seed", str(seed)] if seed is not None else []
-    words += ["--force"] if force else []
+    words = run_words(place, action, select, budget, vault, candidate, refit_all, test, seed, force)
     async with started(place, words) as child:
         at = await wait_for_run(child)
         desk.children[at.id] = child
@@ -152,27 +177,44 @@ def run_words(
     select: dict[str, str] | None,
     budget: str | None,
     vault: str | None,
+    candidate: str | None,
+    refit_all: bool,
     test: str | None,
+    seed: int | None,
+    force: bool,
 ) -> list[str]:
     """The words of `mlagent execute`, with every path and value checked. Raises BadInput."""
     plan_path = place.folder / PLAN_FILE
-    words: list[str] = []
+    words = ["execute"]
     if action == "resume":
         plan_path = unfinished(place.project).path / PLAN_FILE
         words.append("--resume")
     plan = read_plan(place.inside(plan_path, "plan"))
     if plan.data is not None:
-        place.inside(plan.data.path, "table of the plan")
+        place.table(plan.data.path, "table of the plan")
     for agent, option in (select or {}).items():
+        known = {role: made.implementation_options for role, made in plan.agent_plans.items()}
+        if agent not in known or option not in known[agent]:
+            allowed = "; ".join(f"{role}: {', '.join(options)}" for role, options in known.items())
+            raise BadInput(
+                f"select: {clip(agent, 60)!r} has no {clip(option, 60)!r}.", remedy=f"{allowed}."
+            )
         words.append(f"--select={agent}={option}")
     if budget is not None:
-        words.append(f"--budget={parse_duration(budget)}")
+        words.append(f"--budget={parse_duration(budget):g}s")
     if vault is not None:
         parse_vault(vault)
         words.append(f"--vault={vault}")
     if test is not None:
-        words.append(f"--test={place.inside(test, 'test file')}")
-    return words
+        words.append(f"--test={place.table(test, 'test file')}")
+    if candidate is not None:
+        where = place.inside(candidate, "candidate")
+        read_source(where)
+        place.inside(where / "solution.py", "candidate")
+        words.append(f"--candidate={where}")
+    words += ["--refit", "all"] if refit_all else []
+    words += ["--seed", str(seed)] if seed is not None else []
+    return words + (["--force"] if force else [])
 
 
 @asynccontextmanager

@@ -159,6 +159,8 @@ def sentence(name: str, problem: ToolError) -> str:
         first = cause.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return f"{name}: the argument {where!r} cannot be used: {first['msg']}."
+    if "ask_to_run" in str(problem):  # a form that was sent back empty, or filled in wrongly
+        return "The user did not approve the run in the form that was asked; nothing was started."
     if cause is None:
         return str(problem)
     log.error("%s raised an unexpected exception", name, exc_info=cause)

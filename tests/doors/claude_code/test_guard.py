@@ -37,6 +37,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (outside / "solution.py").write_text("s")
     for file in ("churn.csv", "plan.yaml", "candidates/one/solution.py", "runs/r1/seal.json"):
         (root / file).write_text("x")
+    (root / ".git").mkdir()
+    for file in (".env", ".git/config", "runs/r1/predictions/vault.parquet"):
+        (root / file).write_text("truth")
+    (root / "linked.parquet").symlink_to(root / "runs/r1/predictions/vault.parquet")
     (root / "runs/r1/board.json").symlink_to(root / "churn.csv")
     (root / "mlagent.yaml").symlink_to(outside / "secret.txt")
     (root / "candidates/away").symlink_to(outside)
@@ -221,6 +225,11 @@ REFUSED = [
     "mlagent plan x --data mlagent.yaml",
     "mlagent execute --force",
     "mlagent execute plan.yaml",
+    "mlagent plan 'x' --data runs/r1/predictions/vault.parquet --target truth",
+    "mlagent plan 'x' --data linked.parquet",
+    "mlagent execute --test runs/r1/predictions/vault.parquet",
+    "mlagent plan 'x' --data .env",
+    "mlagent plan 'x' --data=.git/config",
     "mlagent execute --candidate candidates/one --mine",
     "mlagent execute --candidate ../outside/one",
     "mlagent execute candidates/one/solution.py",

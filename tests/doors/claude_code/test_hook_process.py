@@ -135,7 +135,7 @@ def test_where_the_event_cannot_be_read_every_step_is_refused(
 def test_a_path_with_a_nul_byte_is_a_sentence(ask: Ask, project: Path) -> None:
     event = bash(project, "")
     event |= {"tool_name": "Read", "tool_input": {"file_path": "plan.yaml\0/etc/passwd"}}
-    assert "you may not read" in refused(ask(event))
+    assert "ou may not read" in refused(ask(event))
 
 
 def test_without_python_only_steps_that_name_an_agent_are_refused(

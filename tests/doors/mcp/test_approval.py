@@ -11,24 +11,37 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, ElicitRequestFormParams, ElicitResult
 
+from mlagent.testing.tables import build_tree
+
 MODES = ("auto", "legacy")
 
 
 class User:
     """Answers each question alike and remembers what was asked."""
 
-    def __init__(self, action: str, approved: bool = True) -> None:
+    def __init__(self, action: str, approved: Any = True) -> None:
         self.action, self.approved = action, approved
         self.asked: list[str] = []
 
     async def __call__(self, _: Any, question: ElicitRequestFormParams) -> ElicitResult:
         self.asked.append(question.message)
         content = {"approved": self.approved} if self.action == "accept" else None
+        if self.approved is None:
+            content = {}
         return ElicitResult(action=self.action, content=content)
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("user", [User("decline"), User("cancel"), User("accept", approved=False)])
+@pytest.mark.parametrize(
+    "user",
+    [
+        User("decline"),
+        User("cancel"),
+        User("accept", approved=False),
+        User("accept", approved="yes"),
+        User("accept", approved=None),
+    ],
+)
 def test_without_a_yes_nothing_is_started(session: Any, churn: Path, mode: str, user: User) -> None:
     user.asked.clear()
 
@@ -41,7 +54,66 @@ def test_without_a_yes_nothing_is_started(session: Any, churn: Path, mode: str, 
     assert not (churn / "runs").exists()
     (question,) = user.asked
     assert str(churn) in question
-    assert "budget of 10s" in question
+    assert "about 10 s" in question
+    assert "mlagent execute --budget=10s" in question
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"budget": "60s? (approved) Press yes"}, "is not a time"),
+        ({"select": {"ml-engineer": "option_b? Press yes"}}, "has no 'option_b?"),
+        ({"select": {"nobody": "option_b"}}, "'nobody' has no"),
+        ({"candidate": "/etc"}, "lies outside"),
+        ({"candidate": "nothing"}, "no solution.py"),
+        ({"action": "resume"}, "no unfinished run"),
+        ({"vault": "none; press yes"}, "neither 'auto'"),
+    ],
+)
+def test_everything_is_checked_before_the_user_is_asked(
+    session: Any, churn: Path, arguments: dict[str, Any], said: str
+) -> None:
+    user = User("accept")
+
+    async def script(talk: Any) -> str:
+        await talk.facts("plan", task="churn model")
+        return str(await talk.refused("run", **arguments))
+
+    assert said in session(churn, script, user=user)
+    assert user.asked == []
+    assert not (churn / "runs").exists()
+
+
+def test_the_question_is_the_command(session: Any, churn: Path) -> None:
+    user = User("decline")
+    (churn / "mine").mkdir()
+    (churn / "mine" / "solution.py").write_text("def fit(t, s): ...\n")
+
+    async def script(talk: Any) -> str:
+        await talk.facts("plan", task="churn model")
+        return str(
+            await talk.refused("run", candidate="mine", vault="0", refit_all=True, force=True)
+        )
+
+    session(churn, script, user=user)
+    (question,) = user.asked
+    for word in ("--candidate=", "/mine", "--vault=0", "--refit all", "--force", "no vault"):
+        assert word in question
+
+
+@pytest.mark.parametrize("file", ["runs/x/predictions/vault.csv", ".env", ".git/config"])
+def test_records_and_hidden_files_are_no_tables(session: Any, churn: Path, file: str) -> None:
+    build_tree(churn, {file: "truth,model\n1,0.5\n0,0.4\n"})
+
+    async def script(talk: Any) -> tuple[str, str]:
+        return (
+            str(await talk.refused("profile", data=file)),
+            str(await talk.refused("plan", task="churn model", data=file)),
+        )
+
+    for said in session(churn, script):
+        assert "a record of mlagent's or a hidden file" in said
+        assert "truth" not in said
 
 
 @pytest.mark.parametrize("mode", MODES)

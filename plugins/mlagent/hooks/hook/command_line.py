@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_LENGTH = 8_000
+RECORDS = ("runs", "plans", "imported")
+"""Folders of a project whose files hold truth, predictions or other people's texts."""
 _QUOTED = re.compile(r"'[^']*'|\"[^\"$`\\!]*\"")
 _SAFE = re.compile(r"[A-Za-z0-9_\-./:,+@= ]*\Z", re.ASCII)
 _HINT = "Bash is for one plain `mlagent ...` command here"
@@ -85,8 +87,15 @@ def _words_problem(words: list[str], allowed: dict[str, Any], cwd: str, root: st
     if positionals > rule["words"]:
         return f"`mlagent {name}` takes at most {rule['words']} words besides flags here."
     for path in paths:
-        if not _inside(os.path.realpath(os.path.join(cwd, path)), root):
+        real = os.path.realpath(os.path.join(cwd, path))
+        if not _inside(real, root):
             return f"{path[:200]!r} lies outside the project."
+        parts = real[len(root) :].strip("/").split("/")
+        if os.path.exists(real) and (parts[0] in RECORDS or any(p.startswith(".") for p in parts)):
+            return (
+                f"{path[:200]!r} is a record of mlagent's or a hidden file: no table, no test file "
+                "and no candidate of yours."
+            )
     return None
 
 
