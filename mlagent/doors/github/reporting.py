@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mlagent import __version__
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.pr_report import PrReport
+from mlagent.contracts.pr_report import PrGate, PrReport
 from mlagent.data.drift import clip
 from mlagent.documents import load_json
 from mlagent.store.project import Project
@@ -85,6 +85,9 @@ def _report(
     else:
         policy = policy_here(folder, head.task)
     compared = compare(head, base.facts, base.why, policy.settings)
+    gates = decide_gates(policy, head, base.facts, compared)
+    if stale := _other_commit(head, repository, event):
+        gates = tuple(_unmeasured(gate, stale) for gate in gates)
     assert head.task.kind is not None
     other = base.facts
     return PrReport(
@@ -101,7 +104,7 @@ def _report(
         reason=compared.reason,
         rows=compared.rows,
         metrics=compared.metrics,
-        gates=decide_gates(policy, head, other, compared),
+        gates=gates,
         rails=rails_of(head, other),
         slices=worst_slices(head, other, compared.standing),
         data=data_difference(folder, head, other, repository, base.commit),
@@ -111,7 +114,7 @@ def _report(
         cost=cost_of(head, other),
         reproduce=reproduce_of(head),
         suspects=tuple(clip(name) for name in head.evaluation.suspects[:50]),
-        notes=_notes(head, base, policy.commit, event),
+        notes=((stale,) if stale else ()) + _notes(head, base, policy.commit),
     )
 
 
@@ -121,15 +124,34 @@ def content_override() -> Path | None:
     return Path(said) if said else None
 
 
-def _notes(head: RunFacts, base: Base, policy: str | None, event: Event | None) -> tuple[str, ...]:
+def _other_commit(head: RunFacts, repository: Repository | None, event: Event | None) -> str:
+    """A sentence when the run is of another commit than the one that is judged: its numbers say
+    nothing of that. '' when it is the same, or nobody knows."""
+    own = head.environment.git_commit
+    here = None if repository is None else repository.commit("HEAD")
+    known = (here,) if event is None else (event.head_sha, event.merge_sha)
+    judged = known[0]
+    if own is None or judged is None or own in known:
+        return ""
+    return (
+        f"The run was made at {own[:7]}, not at the head {judged[:7]}, so no gate is measured. "
+        "Run `mlagent execute` there."
+    )
+
+
+def _unmeasured(gate: PrGate, why: str) -> PrGate:
+    """The gate without a number."""
+    nothing = {"value": None, "low": None, "high": None, "outcome": "not measured"}
+    return gate.model_copy(update={**nothing, "evidence": clip(why, LONGEST)})
+
+
+def _notes(head: RunFacts, base: Base, policy: str | None) -> tuple[str, ...]:
     """What a reader must know of the runs."""
-    own, said = head.environment.git_commit, []
+    said: list[str] = []
     if policy is None:
         said.append("Settings and gates are the working folder's own: no base commit is known.")
     if head.environment.git_dirty:
         said.append("The head's run was made with uncommitted changes.")
-    if event is not None and own is not None and own not in (event.head_sha, event.merge_sha):
-        said.append(f"The run was made at {own[:7]}, not at the head {event.head_sha[:7]}.")
     if base.facts is not None:
         other = base.facts
         if other.environment.git_dirty:

@@ -58,13 +58,22 @@ def test_a_pull_request_cannot_loosen_its_own_gate(heads: Heads) -> None:
         base = commit_all(heads.folder, "a higher floor")
         repo.git.checkout("-q", "change")
     (heads.folder / "mlagent.yaml").write_text(loose)
-    commit_all(heads.folder, "no floor")
-    add_run(heads, "better")
+    add_run(heads, "better", commit=commit_all(heads.folder, "no floor"))
     report = report_of(heads)
     assert report.policy_commit == base
     (floor,) = [one for one in report.gates if one.name == "auc-floor"]
     assert (floor.threshold, floor.required, floor.outcome) == (0.99, True, "fail")
     assert floor.source == "mlagent.yaml"
+
+
+def test_a_run_of_another_commit_measures_no_gate(heads: Heads) -> None:
+    add_run(heads, "better")
+    (heads.folder / "mlagent.yaml").write_text(SETTINGS + "exclude: [noise_1]\n")
+    commit_all(heads.folder, "another change, not run")
+    report = report_of(heads)
+    assert {one.outcome for one in report.gates} == {"not measured"}
+    assert report.failed
+    assert "not at the head" in report.notes[0]
 
 
 def test_contracts_of_a_content_folder_come_from_the_base_too(
