@@ -115,9 +115,20 @@ def _about_file(error: OSError) -> BadInput:
     )
 
 
+def _stand_somewhere() -> None:
+    """Raises BadInput when the working folder was removed."""
+    try:
+        os.getcwd()  # noqa: PTH109 (Path.cwd would import what --help does not need)
+    except FileNotFoundError:
+        raise BadInput(
+            "The folder that this shell stands in is gone.", remedy="Change to one that exists."
+        ) from None
+
+
 def main() -> None:
     """Run the command line and leave with the documented exit code."""
     try:
+        _stand_somewhere()
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except MlagentError as error:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from mlagent.contracts.evaluation import Difference, Score
 
+MOST_SEED = 2**31 - 1
+"""Libraries inside the sandbox take no larger one."""
 WIDE = 160
 """Columns for tables when the output is not a terminal; sentences are not wrapped there."""
 _PADDING = re.compile(r"[ \t]+(?=\n)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import Json, console, indented, print_json
+from .output import MOST_SEED, Json, console, indented, print_json
 
 if TYPE_CHECKING:
     from mlagent.contracts.plan import Plan
@@ -47,7 +47,9 @@ def plan(
         typer.Option(help="interpretable, max_latency_ms=, max_model_mb=, monotone=COL:+"),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="For `execute`, such as 60s or 5m.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and the models.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of the split and the models.", min=0, max=MOST_SEED)
+    ] = 0,
     author: Annotated[
         str, typer.Option(help="Who writes the options: template, or claude (costs money).")
     ] = "template",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import Json, console, print_json
+from .output import MOST_SEED, Json, console, print_json
 from .usage import PlainUsage
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def execute(
     refit: Annotated[str | None, typer.Option(help="'all': a second model on all rows.")] = None,
     test: Annotated[Path | None, typer.Option(help="Your own hold-out becomes the vault.")] = None,
     memory: Annotated[int | None, typer.Option(help="MB for each job in the sandbox.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MOST_SEED)] = None,
     candidate: Annotated[
         Path | None,
         typer.Option(
@@ -262,7 +262,7 @@ def predict(
 def demo(
     budget: Annotated[str, typer.Option(help="Wall clock of the run.")] = "60s",
     folder: Annotated[Path, typer.Option(help="Where the demo works.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 0,
     as_json: Json = False,
 ) -> None:
     """The two-minute tour: a churn table with a known best score, planned, run and judged."""

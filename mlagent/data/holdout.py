@@ -68,3 +68,9 @@ def check_holdout(
             f"{', '.join(map(repr, strange[:SHOWN]))}.",
             remedy="Remove those rows, or plan again with a table that holds these classes.",
         )
+    if task.kind != "regression" and len(set(values)) < 2:
+        raise BadInput(
+            f"Every row of the test file {str(path)!r} is of class {values[0]!r}: nothing there "
+            "tells a good model from a bad one.",
+            remedy="Give rows of at least two classes.",
+        )

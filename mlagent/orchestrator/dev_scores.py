@@ -15,7 +15,7 @@ from mlagent.contracts.evaluation import CandidateScore
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.intervals import judge_many, time_blocks
 from mlagent.referee.metrics import Truth, Undefined, compute
-from mlagent.referee.threshold import best_threshold
+from mlagent.referee.threshold import best_threshold, cross_thresholds
 from mlagent.settings import cost_matrix
 
 from .saved import write_predictions
@@ -59,7 +59,10 @@ class OutOfFold:
 def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
     """Out-of-fold predictions go to disk, scores to the board."""
     metric = state.task.metric or ""
-    options = {"cost": cost(bench, state), "quantile": bench.settings.quantile}
+    options: dict[str, Any] = {
+        "cost": cost(bench, state),
+        "quantile": bench.settings.quantile,
+    }
     layers = {"dummy": oof.dummy(truth, metric, **options)}
     for name, result in state.scored.items():
         if result.ok:
@@ -91,8 +94,11 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
         if name == planned and name not in state.scored:
             continue
         known = state.scored.get(name)
+        cuts: tuple[float, ...] | tuple[None, ...] = (None,) * len(state.folds)
+        if state.task.kind == "binary" and name in layers:
+            cuts = cross_thresholds(metric, truth, layers[name], state.folds, options["cost"])
         values = [
-            _fold_value(metric, truth, layers[name], index, thresholds.get(name), bench, state)
+            _fold_value(metric, truth, layers[name], index, cuts[index], bench, state)
             for index in range(len(state.folds))
             if name in layers
         ]

@@ -95,7 +95,8 @@ def score_candidates(bench: Bench, state: State) -> None:
                 f"place of {state.request.selection['ml-engineer']}, which the plan selects."
             )
         _score(bench, state, state.chosen, truth, each, probe, probe_rows)
-        if each < LEAST_FOLD_S:
+        took = state.scored[option].fit_seconds / max(1, folds)
+        if each < LEAST_FOLD_S and took > 0.7 * each:
             state.notes.append(
                 f"On each fold {option} was fitted in {each:.1f} s, so its dev score may be below "
                 "its worth; a larger --budget would tell."

@@ -24,10 +24,12 @@ def check_settings(settings: Settings, task: TaskSpec) -> None:
             metric that this task does not have.
     """
     cost_matrix(settings, task.classes) if task.classes else None
-    if task.metric == "cost" and not settings.cost and len(task.classes) > 1:
+    priced = any(gate.metric == "cost" for gate in settings.gates)
+    if (task.metric == "cost" or priced) and not settings.cost and len(task.classes) > 1:
         first, second = task.classes[:2]
+        what = "The metric" if task.metric == "cost" else "A gate on"
         raise BadInput(
-            "The metric 'cost' needs what each wrong decision costs.",
+            f"{what} 'cost' needs what each wrong decision costs.",
             remedy=f"Write it into {FILE} as cost: {{truth: {{predicted: price}}}}, here for "
             f"example cost: {{{first!r}: {{{second!r}: 1}}, {second!r}: {{{first!r}: 5}}}}",
         )

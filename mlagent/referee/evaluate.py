@@ -207,6 +207,7 @@ def _secondary(
         seed=inputs.seed,
         clusters=inputs.clusters,
         folds=inputs.folds,
+        serves=inputs.metric,
         threshold=cut,
         **options,
     )

@@ -28,6 +28,7 @@ from mlagent.contracts.evaluation import Difference, Score
 from mlagent.contracts.metrics import METRICS
 
 from .metrics import point, sign
+from .threshold import cross_thresholds
 from .truth import Codes, Floats, Truth, Undefined, Weights, why_undefined
 from .weighted import MeanOver, WeightedMetric, prepare
 
@@ -151,15 +152,25 @@ def prepare_judged(
     truth: Truth,
     prediction: Floats,
     folds: npt.NDArray[np.int8] | None = None,
+    serves: str | None = None,
     **options: Any,
 ) -> WeightedMetric:
     """As `weighted.prepare`, and with `folds` (F, n; 2 = held out) the mean over the folds'
-    held-out rows of predictions (F, n) or (F, n, k)."""
+    held-out rows of predictions (F, n) or (F, n, k).
+
+    Over folds a label metric of two classes takes no threshold that was chosen on the same rows:
+    each fold gets the one that is best on the others, for the metric that it `serves`.
+    """
     if folds is None:
         return prepare(metric, truth, prediction, **options)
+    cuts: tuple[float, ...] | None = None
+    if truth.kind == "binary" and METRICS[metric].needs == "label":
+        cuts = cross_thresholds(serves or metric, truth, prediction, folds, options.get("cost"))
     parts = []
-    for fold, predicted in zip(folds, prediction, strict=True):
+    for index, (fold, predicted) in enumerate(zip(folds, prediction, strict=True)):
         rows = np.flatnonzero(fold == 2)
+        if cuts is not None:
+            options["threshold"] = cuts[index]
         parts.append((rows, prepare(metric, truth.take(rows), predicted[rows], **options)))
     return MeanOver(tuple(parts))
 
@@ -184,7 +195,8 @@ def judge_many(
         metric: name in the registry.
         truth: n rows.
         predictions: name -> array; with `folds`, arrays have a leading axis of folds.
-        thresholds: for label metrics: one for all, or by name (default 0.5).
+        thresholds: for label metrics: one for all, or by name (default 0.5); not for folds, see
+            `prepare_judged`.
         folds: (F, n) from `make_folds`; the score is then the mean over folds, and n counts rows
             held out.
 
@@ -276,12 +288,14 @@ def score_many(
     draws: int = DRAWS_SECONDARY,
     clusters: npt.NDArray[Any] | None = None,
     folds: npt.NDArray[np.int8] | None = None,
+    serves: str | None = None,
     on_undefined: Callable[[str, str], None] | None = None,
     **options: Any,
 ) -> dict[str, Score]:
     """Several metrics of one prediction, weights shared; those without a value are left out.
 
     Args:
+        serves: the task's metric, for the thresholds of folds.
         on_undefined: told (metric, reason) for each that is left out.
     """
     prepared: dict[str, WeightedMetric] = {}
@@ -289,7 +303,7 @@ def score_many(
     left_out = on_undefined or (lambda metric, reason: None)
     for metric in metrics:
         try:
-            one = prepare_judged(metric, truth, prediction, folds, **options)
+            one = prepare_judged(metric, truth, prediction, folds, serves, **options)
             values[metric] = point(metric, one, truth)
         except Undefined as reason:
             left_out(metric, reason.message)

@@ -1,9 +1,9 @@
 """The threshold: from which probability on a row is called positive (rule 6).
 
-Guarantees: chosen on the out-of-fold rows handed in and on nothing else; deterministic; the cut
-lies midway between two neighbouring predictions, and among equally good cuts it is the one nearest
-to 0.5. Does not: know whether the rows are dev rows; the caller freezes the number before the vault
-is opened.
+Guarantees: chosen on the out-of-fold rows handed in and on nothing else; over folds, the cut that
+judges the rows of one fold comes from the rows of the others; deterministic; the cut lies midway
+between two neighbouring predictions, and among equally good cuts it is the one nearest to 0.5. Does
+not: know whether the rows are dev rows; the caller freezes the number before the vault is opened.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from mlagent.contracts.metrics import METRICS, threshold_metric
 
@@ -62,3 +63,36 @@ def best_threshold(
     cuts = np.concatenate([[levels[0] / 2], (levels[:-1] + levels[1:]) / 2, [above]])
     best = np.flatnonzero(value >= np.nanmax(value) - 1e-12)
     return float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5), axis=0)]])
+
+
+def cross_thresholds(
+    metric: str,
+    truth: Truth,
+    predictions: Floats,
+    folds: npt.NDArray[np.int8],
+    cost: Sequence[Sequence[float]] | None = None,
+) -> tuple[float, ...]:
+    """One threshold for each fold, the best on rows that the other folds hold out.
+
+    A single one for all would be chosen on the rows that it judges, and label metrics would look
+    better than they are: on noise, every one of them.
+
+    Args:
+        predictions: (F, n) probabilities, one layer for each fold.
+        folds: (F, n): 2 = held out.
+
+    Returns:
+        F numbers; 0.5 where the other folds hold out no row or one class only.
+    """
+    held = folds == 2
+    found = []
+    for fold in range(len(folds)):
+        others = held.copy()
+        others[fold] = False
+        rows = np.flatnonzero(others.any(axis=0) & ~held[fold])
+        first = others.argmax(axis=0)[rows]
+        part = truth.take(rows)
+        both = len(rows) > 0 and bool(part.positive.any()) and not bool(part.positive.all())
+        cut = best_threshold(metric, part, predictions[first, rows], cost) if both else 0.5
+        found.append(cut)
+    return tuple(found)

@@ -137,7 +137,17 @@ def threshold(evaluation: Evaluation) -> dict[str, str] | None:
     if evaluation.threshold is None:
         return None
     served = threshold_metric(evaluation.metric)
-    return {"value": number(evaluation.threshold), "serves": METRICS[served].title}
+    when = "frozen before the judged rows were opened"
+    if evaluation.judged_on == "out-of-fold":
+        when = (
+            "for the model that ships, for slices and for the confusion; scores use, in each fold, "
+            "the one that is best on the other folds"
+        )
+    return {
+        "value": number(evaluation.threshold),
+        "serves": METRICS[served].title,
+        "when": when,
+    }
 
 
 def headline(verdict: str) -> str:

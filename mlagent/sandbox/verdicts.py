@@ -102,9 +102,17 @@ def missing_prerequisite(job: Job, verdict: Verdict, log: str) -> PrerequisiteMi
     return None
 
 
+_EXCEPTION = re.compile(
+    r"[A-Za-z_][\w.]*(Error|Exception|Warning|Interrupt|Exit|Iteration|Undefined)\b"
+)
+
+
 def _last_line(log: str) -> str:
+    """What the code died of: the exception with its first line, else the last line of all."""
     lines = [line for line in log.splitlines() if line.strip()]
-    return f": {clean_line(lines[-1], 300).rstrip('.')}" if lines else ""
+    named = [line for line in lines if _EXCEPTION.match(line)]
+    last = (named or lines)[-1:]
+    return f": {clean_line(last[0], 300).rstrip('.')}" if last else ""
 
 
 def refuse_class(job: Job, tier: str) -> str:

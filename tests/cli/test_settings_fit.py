@@ -40,6 +40,10 @@ def planned(
         ("cost: {perhaps: {yes: 1}}", "mlagent.yaml: cost names 'perhaps'"),
         ("metric: cost", "The metric 'cost' needs what each wrong decision costs."),
         (
+            "gates: [{name: g, metric: cost, comparison: at_most, threshold: 1, required: no}]",
+            "A gate on 'cost' needs what each wrong decision costs.",
+        ),
+        (
             "gates: [{name: g, metric: rmse, comparison: at_most, threshold: 1, required: true}]",
             "mlagent.yaml: the gate 'g' asks for rmse, which a binary task does not have.",
         ),

@@ -21,6 +21,7 @@ from mlagent.referee.intervals import (
     training_spread,
 )
 from mlagent.referee.metrics import Undefined, applicable, compute
+from mlagent.referee.threshold import best_threshold, cross_thresholds
 from mlagent.referee.truth import Truth
 from mlagent.referee.weighted import prepare
 
@@ -246,6 +247,33 @@ def test_an_interval_never_leaves_what_the_metric_can_be():
             metric, truth, np.where(folds == 2, p, np.nan), seed=0, folds=folds
         )
         assert METRICS[metric].low <= score.low <= score.value <= score.high <= METRICS[metric].high
+
+
+@pytest.mark.parametrize("metric", ["mcc", "f1", "accuracy", "balanced_accuracy"])
+def test_on_noise_no_label_metric_gains_by_its_threshold(metric: str) -> None:
+    """One threshold for all would be chosen on the rows that it judges."""
+    gains = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        truth = Truth("binary", rng.permutation(np.arange(120) % 2), ("no", "yes"))
+        folds = five_folds(120)
+        noise = np.where(folds == 2, rng.random(120), np.nan)
+        score = score_with_interval(metric, truth, noise, seed=0, folds=folds, draws=20)
+        gains.append(score.value - {"mcc": 0.0, "f1": score.value}.get(metric, 0.5))
+    assert np.mean(gains) < 2.5 * np.std(gains) / np.sqrt(60) + 1e-9
+
+
+def test_the_threshold_of_a_fold_comes_from_the_other_folds() -> None:
+    truth, p, _ = made(200, 5)
+    folds = five_folds(200)
+    layers = np.where(folds == 2, p, np.nan)
+    cuts = cross_thresholds("f1", truth, layers, folds)
+    for index in range(5):
+        rest = np.flatnonzero(folds[index] != 2)
+        assert cuts[index] == best_threshold("f1", truth.take(rest), p[rest])
+    changed = np.where(folds[0] == 2, 1 - truth.y, truth.y)
+    other = cross_thresholds("f1", Truth("binary", changed, truth.classes), layers, folds)
+    assert other[0] == cuts[0], "its own rows do not count"
 
 
 def test_metrics_without_a_value_are_left_out_with_their_reason_and_never_zero():
