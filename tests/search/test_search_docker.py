@@ -250,7 +250,7 @@ def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
         (("--max-usd", "0"), None, "$0.0000 of $0 left"),
         ((), Fails(401, "authentication_error", "invalid x-api-key"), "authentication_error"),
         ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
-        ((), [says("I will not")], "no candidate has a score"),
+        ((), [says("I will not")], "gained nothing"),
     ],
 )
 def test_money_and_service_end_a_search_in_a_sentence(
