@@ -130,6 +130,8 @@ def make_plan_here(folder: Path, flags: PlanFlags, ask: Ask | None) -> Planned:
                 update={"path": _relative(path, folder), "notes": profile.notes}
             )
             task = _infer(flags, served, settings, constraints, profile, ref, ask)
+            if alike := _alike(task.classes):
+                ref = ref.model_copy(update={"notes": (*ref.notes, alike)})
             if task.target is not None and task.kind is not None:
                 profile = with_target(profile, task.target, task.kind)
     exclude = (*settings.exclude, *flags.exclude)
@@ -161,6 +163,20 @@ def _given(flags: PlanFlags) -> dict[str, object]:
     """The flags that mlagent.yaml may stand in for."""
     names = ("target", "metric", "positive", "group", "time", "exclude")
     return {name: getattr(flags, name) for name in names} | {"id": flags.ids}
+
+
+def _alike(classes: tuple[str, ...]) -> str:
+    """A sentence on classes that differ in blanks or case only; '' when there are none."""
+    seen: dict[str, str] = {}
+    for name in classes:
+        folded = " ".join(name.split()).casefold()
+        if folded in seen:
+            return (
+                f"The classes {seen[folded]!r} and {name!r} differ in blanks or case only; here "
+                "they are two classes. If they are one, mend the table first."
+            )
+        seen[folded] = name
+    return ""
 
 
 def _check_names(task: TaskSpec, ref: DataRef | None, exclude: tuple[str, ...]) -> None:
