@@ -28,6 +28,7 @@ from mlagent.data.infer import Question, infer_task
 from mlagent.data.profile import profile_table, with_target
 from mlagent.gateway.meter import Caps
 from mlagent.sandbox.staging import cache_root
+from mlagent.settings import FILE as SETTINGS_FILE
 from mlagent.settings import Settings, parse_duration, read_settings
 from mlagent.store.project import Project
 
@@ -139,6 +140,8 @@ def make_plan_here(
                 update={"path": _relative(path, folder), "notes": profile.notes}
             )
             task = _infer(flags, served, settings, constraints, profile, ref, ask)
+            told = [_alike(task.classes), _only_scored(task, settings)]
+            ref = ref.model_copy(update={"notes": (*ref.notes, *filter(None, told))})
             if task.target is not None and task.kind is not None:
                 profile = with_target(profile, task.target, task.kind)
     exclude = (*settings.exclude, *flags.exclude)
@@ -194,6 +197,30 @@ def _given(flags: PlanFlags) -> dict[str, object]:
     """The flags that mlagent.yaml may stand in for."""
     names = ("target", "metric", "positive", "group", "time", "exclude")
     return {name: getattr(flags, name) for name in names} | {"id": flags.ids}
+
+
+def _only_scored(task: TaskSpec, settings: Settings) -> str:
+    """A sentence when the score asks for a quantile that no shipped candidate is fitted for."""
+    if task.metric != "pinball" or settings.quantile == 0.5:
+        return ""
+    return (
+        f"quantile {settings.quantile:g} of {SETTINGS_FILE} is used for the score only: the "
+        "shipped candidates are fitted to the middle of the target, so they will look poor by it."
+    )
+
+
+def _alike(classes: tuple[str, ...]) -> str:
+    """A sentence on classes that differ in blanks or case only; '' when there are none."""
+    seen: dict[str, str] = {}
+    for name in classes:
+        folded = " ".join(name.split()).casefold()
+        if folded in seen:
+            return (
+                f"The classes {seen[folded]!r} and {name!r} differ in blanks or case only; here "
+                "they are two classes. If they are one, mend the table first."
+            )
+        seen[folded] = name
+    return ""
 
 
 def _check_names(task: TaskSpec, ref: DataRef | None, exclude: tuple[str, ...]) -> None:

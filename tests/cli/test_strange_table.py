@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from command_line import typed
 
+from mlagent.cli.main import main
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import Plan
 from mlagent.documents import read_record
@@ -109,3 +110,17 @@ def test_new_rows_with_hostile_names_and_cells_are_predicted(strange: Path) -> N
     scored = pd.read_csv(strange / "out.csv")
     assert list(scored.columns[:2]) == [INJECTION, TEMPLATE]
     assert scored["p_yes"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("twin", ["yes ", "Yes", " yes"])
+def test_classes_that_differ_in_blanks_or_case_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], twin: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{i % 7},{('yes', 'no', twin)[i % 3]}\n" for i in range(120))
+    build_tree(tmp_path, {"t.csv": "a,outcome\n" + rows})
+    monkeypatch.setattr(sys, "argv", ["mlagent", "plan", "predict outcome"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "differ in blanks or case only" in capsys.readouterr().out
+    assert "differ in blanks" in str(plan_here(tmp_path).data)
