@@ -62,6 +62,8 @@ def make_request(
         BadInput: a flag that cannot be used, or an edit of the plan that makes no sense.
     """
     read_record(EditedPlan, plan_path.read_text(encoding="utf-8"), plan_path.name)
+    if earlier is not None:
+        _check_resumed(flags)
     handed = _handed_in(flags, earlier)
     if flags.replay and earlier is None:
         flags = as_replayed(plan, flags, project.runs.find(flags.replay))
@@ -140,14 +142,31 @@ def _selected(
     return chosen
 
 
+def _check_resumed(flags: ExecuteFlags) -> None:
+    """A resumed run keeps what it was started with. Raises BadInput for a flag that would change
+    it."""
+    given = {
+        "--select": flags.select,
+        "--budget": flags.budget_s,
+        "--vault": flags.vault,
+        "--refit": flags.refit,
+        "--test": flags.test,
+        "--seed": flags.seed,
+        "--replay": flags.replay,
+        "--candidate": flags.candidate,
+        "a plan file": flags.plan,
+    }
+    said = [name for name, value in given.items() if value not in (None, ())]
+    if said:
+        raise BadInput(
+            f"{said[0]} and --resume cannot both hold: the run goes on with what it began with.",
+            remedy="Leave it out, or start a new run.",
+        )
+
+
 def _handed_in(flags: ExecuteFlags, earlier: RunFolder | None) -> HandedIn | None:
     """`--candidate`, or what the run to be resumed was started with. Raises BadInput."""
     if earlier is not None:
-        if flags.candidate is not None:
-            raise BadInput(
-                "--candidate and --resume cannot both hold: the run has its own candidate.",
-                remedy="Leave one of them out.",
-            )
         return kept(earlier, read_journal(earlier.path / "journal.jsonl")[0].facts)
     if flags.candidate is None:
         if flags.mine:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from command_line import Run, edit
 
+from mlagent.contracts.errors import BadInput
 from mlagent.orchestrator.planning import read_plan
 from mlagent.orchestrator.preparing import check_test
-from mlagent.orchestrator.requesting import ExecuteFlags, make_request
+from mlagent.orchestrator.requesting import ExecuteFlags, _check_resumed, make_request
 from mlagent.orchestrator.state import State
 from mlagent.store.project import Project
 from mlagent.testing.tables import build_tree, churn_frame
@@ -117,3 +118,22 @@ def test_execute_without_a_plan_says_how_to_make_one(mlagent: Run) -> None:
     assert done.code == 2
     assert "no plan" in done.err
     assert "mlagent plan" in done.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (ExecuteFlags(seed=0), "--seed"),
+        (ExecuteFlags(vault="0.4"), "--vault"),
+        (ExecuteFlags(budget_s=9.0), "--budget"),
+        (ExecuteFlags(select=("ml-engineer=option_a",)), "--select"),
+        (ExecuteFlags(refit="all"), "--refit"),
+        (ExecuteFlags(test=Path("t.csv")), "--test"),
+        (ExecuteFlags(candidate=Path("mine")), "--candidate"),
+        (ExecuteFlags(plan=Path("plan.yaml")), "a plan file"),
+    ],
+)
+def test_a_resumed_run_takes_no_flag_that_would_change_it(flags: ExecuteFlags, said: str) -> None:
+    with pytest.raises(BadInput, match=f"^{said} and --resume cannot both hold"):
+        _check_resumed(flags)
+    _check_resumed(ExecuteFlags(resume=True, memory_mb=512, force=True))
