@@ -23,7 +23,7 @@ from mlagent.contracts.agent_files import (
     Part,
 )
 from mlagent.contracts.base import Role
-from mlagent.contracts.contract import Contract
+from mlagent.contracts.contract import Contract, clauses
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.policy import RoutingPolicy
 from mlagent.documents import dump_yaml, read_record
@@ -94,7 +94,7 @@ class Importer:
         document = self.read(source)
         own, problem = _own_contract(document)
         if own is not None:
-            return _exact(document, source, own)
+            return _exact(document, source, own, self.contracts[own.name])
         base = choose_base(document, self.agent)
         contract = self.contracts[base.agent] if base.agent else None
         stand_in = contract or self.contracts["ml-engineer"]
@@ -195,7 +195,20 @@ def _own_contract(document: Document) -> tuple[Contract | None, str]:
     return None, ""
 
 
-def _exact(document: Document, source: Source, contract: Contract) -> Imported:
+def _unlike(contract: Contract, ours: Contract) -> list[ImportedStatement]:
+    """Clauses of a whole contract that are not the team's own, for a person to look at."""
+    here, there = ({c.path: c.value for c in clauses(one)} for one in (contract, ours))
+    rows = []
+    for path in sorted(here.keys() | there.keys()):
+        if here.get(path) != there.get(path):
+            said = f"{path}: {here.get(path, 'left out')}"
+            why = f"the team's own contract says: {there.get(path, 'nothing')}"
+            rows.append(_row(1, "contract", clean_line(said), Match("advisory", None, why)))
+    return rows
+
+
+def _exact(document: Document, source: Source, contract: Contract, ours: Contract) -> Imported:
+    unlike = _unlike(contract, ours)
     sections = _frontmatter_section(document)
     for section, part in zip(document.sections, document.parts, strict=True):
         holds = any(_CONTRACT_TAG.search(code.text) for code in section.code)
@@ -217,12 +230,13 @@ def _exact(document: Document, source: Source, contract: Contract) -> Imported:
         verdict=document.verdict,
         read_as=document.read_as,
         agent=contract.name,
-        agent_why="the document holds its whole contract",
+        agent_why="the document holds its whole contract"
+        + (f", which differs from the team's own in {len(unlike)} clauses" if unlike else ""),
         valid=True,
         missing=(),
         defaults=(),
         sections=tuple(sections),
-        statements=(),
+        statements=tuple(unlike),
     )
     return Imported(report, dump_yaml(contract))
 

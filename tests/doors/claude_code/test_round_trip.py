@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
-from mlagent.contracts.base import ROLES
+from mlagent.contracts.base import ROLES, Role
 from mlagent.contracts.contract import Contract
 from mlagent.documents import dump_yaml, read_record
 from mlagent.doors.claude_code.agent_text import agent_markdown
@@ -105,7 +105,7 @@ def test_a_contract_inside_a_document_comes_back_word_for_word(contract: Contrac
     report, draft = IMPORTER.convert(Source("a.md", page.encode()))
     assert draft == text
     assert report.valid
-    assert report.agent_why == "the document holds its whole contract"
+    assert report.agent_why.startswith("the document holds its whole contract")
     assert [section.part for section in report.sections] == ["role", "role", "contract"]
 
 
@@ -174,3 +174,16 @@ def test_the_shipped_team_passes_the_strict_check(scope: Scope, tmp_path: Path) 
     assert found.ok, [(file.file, file.rules) for file in found.files]
     assert found.place == ("plugin" if scope == "plugin" else "agents")
     assert sorted(str(file.verdict.name) for file in found.files) == sorted(ROLES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_loosened_copy_says_which_clauses_are_not_the_teams(role: Role) -> None:
+    text = export_files(CONTENT, "project")[f".claude/agents/{role}.md"]
+    same = IMPORTER.convert(Source(f"{role}.md", text.encode())).report
+    assert same.statements == ()
+    loose = text.replace("pids: 512", "pids: 4096").replace("required: true", "required: false")
+    assert loose != text
+    report = IMPORTER.convert(Source(f"{role}.md", loose.encode())).report
+    assert "differs from the team's own in" in report.agent_why
+    said = [row.text for row in report.statements]
+    assert any("required" in line or "pids" in line or "optional" in line for line in said), said
