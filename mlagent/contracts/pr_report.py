@@ -67,6 +67,10 @@ class MetricRow(Record):
         said = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not distinguishable"
         if gap.verdict != said or not gap.low <= gap.value <= gap.high:
             raise ValueError(f"the verdict {gap.verdict!r} of {self.metric!r} does not agree")
+        way = 1.0 if self.direction == "maximize" else -1.0
+        told = None if self.base is None else way * (self.head.value - self.base.value)
+        if told is None or abs(told - gap.value) > 1e-6 * max(1.0, abs(told)):
+            raise ValueError(f"the difference of {self.metric!r} is not that of its two scores")
         return self
 
 
@@ -93,6 +97,10 @@ class PrGate(Record):
     def _outcome_agrees(self) -> PrGate:
         if self.outcome != self.decided():
             raise ValueError(f"the outcome {self.outcome!r} of {self.name!r} does not agree")
+        between = (self.low, self.value, self.high)
+        known = [number for number in between if number is not None]
+        if self.low is not None and known != sorted(known):
+            raise ValueError(f"the value of {self.name!r} lies outside its interval")
         return self
 
     def decided(self) -> str:
@@ -218,6 +226,14 @@ class PrReport(Record):
             raise ValueError("a comparison needs a base")
         if not compared and (not self.reason or any(row.difference for row in self.metrics)):
             raise ValueError("without a comparison there is a reason and no difference")
+        gap = self.metrics[0].difference
+        for gate in self.gates:
+            if gate.comparison == "not_worse_than_base" and gate.outcome != "not measured":
+                asked = None if gap is None else (gap.value, gap.low, gap.high)
+                if asked != (gate.value, gate.low, gate.high):
+                    raise ValueError(f"the gate {gate.name!r} is not about the primary row")
+        if self.policy_commit is not None and self.policy_commit != self.base_commit:
+            raise ValueError("the gates are of another commit than the base")
         return self
 
     @property

@@ -17,10 +17,10 @@ from mlagent.content import Content
 from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.contracts.pr_report import PrReport
 
-from .base_ref import Policy, policy_at
+from .base_ref import Policy, Repository, policy_at
 from .client import API, GitHub, Refused, token_from
 from .comment import KEY, Comment, Links, compose
-from .gating import NOT_WORSE
+from .gating import LEAKAGE, NOT_WORSE
 from .reporting import content_override, open_repository
 from .sticky import Posted, Target, author_of, keep_one
 from .workflow_event import Event, repository_name
@@ -195,10 +195,23 @@ def check_gates(report: PrReport, folder: Path, base_sha: str | None) -> bool:
         if commit is None:
             return False
         policy = policy_at(repository, commit, content_override())
+        refuse_other_base(report, repository, commit)
     finally:
         repository.close()
     refuse_loosened(report, policy)
     return True
+
+
+def refuse_other_base(report: PrReport, repository: Repository, commit: str) -> None:
+    """Raises BadInput when the base that a report names is no commit of the base branch."""
+    said = report.base_commit
+    known = None if said is None else repository.commit(said)
+    if known is not None and repository.merge_base(known, commit) == known:
+        return
+    raise BadInput(
+        f"The report's base {str(said)[:7]} is no commit of the base branch ({commit[:7]}).",
+        remedy="Run the pull request's workflow again.",
+    )
 
 
 def refuse_loosened(report: PrReport, policy: Policy) -> None:
@@ -212,6 +225,11 @@ def refuse_loosened(report: PrReport, policy: Policy) -> None:
     own = [gate for gate in report.gates if gate.name == NOT_WORSE]
     if len(own) != 1 or own[0].required != (report.base is not None):
         gone.append(NOT_WORSE)
+    sources = {one.gate.name: one.source for one in policy.gates}
+    for gate in report.gates:
+        own_words = gate.name in (NOT_WORSE, LEAKAGE) or gate.source.startswith("run ")
+        if gate.source != sources.get(gate.name) and (gate.name in sources or not own_words):
+            gone.append(gate.name)
     if gone:
         raise BadInput(
             f"The report's gate {gone[0]!r} is not the one of the base commit "

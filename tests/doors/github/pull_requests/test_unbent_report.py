@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from git import Repo
 from pull_projects import SETTINGS, Heads, add_run, commit_all
+from pydantic import ValidationError
 from reported import report_of, text_of
 
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
+from mlagent.contracts.pr_report import PrReport
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
 from mlagent.data.frames import read_frame, write_frame
+from mlagent.doors.github.posting import check_gates
 from mlagent.store.runs import RunFolder
 
 
@@ -163,3 +169,57 @@ def test_a_settings_file_that_is_a_link_is_not_followed(heads: Heads) -> None:
     add_run(heads, "better")
     report = report_of(heads)
     assert "auc-floor" not in [one.name for one in report.gates]
+
+
+Change = Callable[[dict[str, Any]], object]
+BENT: dict[str, Change] = {
+    "difference": lambda data: data["metrics"][0]["difference"].update(
+        value=0.1, low=0.05, high=0.2, verdict="better"
+    ),
+    "no base score": lambda data: data["metrics"][0].update(base=None),
+    "policy of the head": lambda data: data.update(policy_commit=data["head_commit"]),
+    "not worse": lambda data: [
+        gate.update(value=0.0, low=-0.1, high=0.1, outcome="pass")
+        for gate in data["gates"]
+        if gate["comparison"] == "not_worse_than_base"
+    ],
+    "outside its interval": lambda data: [
+        gate.update(value=-5.0)
+        for gate in data["gates"]
+        if gate["comparison"] == "better_than_dummy"
+    ],
+}
+
+
+@pytest.mark.parametrize("name", sorted(BENT))
+def test_numbers_that_do_not_fit_each_other_are_no_report(heads: Heads, name: str) -> None:
+    add_run(heads, "worse")
+    data = report_of(heads).model_dump(mode="json", by_alias=True)
+    PrReport.model_validate(data)
+    BENT[name](data)
+    with pytest.raises(ValidationError):
+        PrReport.model_validate(data)
+
+
+def test_a_foreign_report_brings_neither_gates_nor_a_base_of_its_own(heads: Heads) -> None:
+    add_run(heads, "worse")
+    report = report_of(heads)
+    with Repo(heads.folder) as repo:
+        base = str(repo.commit("main").hexsha)
+    assert check_gates(report, heads.folder, base)
+    mine = report.gates[0].model_copy(update={"name": "approved", "source": "security team"})
+    for bent in (
+        report.model_copy(update={"gates": (*report.gates, mine)}),
+        report.model_copy(
+            update={
+                "gates": (
+                    report.gates[0].model_copy(update={"source": "the boss"}),
+                    *report.gates[1:],
+                )
+            }
+        ),
+        report.model_copy(update={"base_commit": heads.head, "policy_commit": heads.head}),
+        report.model_copy(update={"base_commit": "f" * 40}),
+    ):
+        with pytest.raises(BadInput):
+            check_gates(bent, heads.folder, base)
