@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mlagent.contracts.run import Environment, Ledger
+from mlagent.contracts.usage import Bill
 
+from .consulting import BILL
 from .ledger import JobEvidence, LedgerEvidence, build_ledger
 from .state import Bench, State
 from .timing import until_report
@@ -14,6 +16,7 @@ def ledger_of(bench: Bench, state: State) -> Ledger:
     environment = bench.run.read("environment.json", Environment)
     assert state.evaluation is not None
     winner = state.fitted.get(state.winner)
+    bill = bench.run.read(BILL, Bill) if (bench.run.path / BILL).is_file() else None
     plan = state.request.plan
     evidence = LedgerEvidence(
         plan=plan.model_copy(update={"selection": dict(state.request.selection)}),
@@ -50,6 +53,8 @@ def ledger_of(bench: Bench, state: State) -> Ledger:
         package_verified=state.facts.get("package_verified"),
         budget_s=state.request.budget_s,
         wall_s=until_report(bench, state),
+        tokens=0 if bill is None else bill.total.tokens.total,
+        usd=0.0 if bill is None else bill.total.usd,
     )
     return build_ledger(
         bench.contracts, evidence, bench.desk.sandbox.tier, bench.desk.sandbox.enforced()

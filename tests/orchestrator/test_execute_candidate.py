@@ -18,6 +18,7 @@ from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.run import Manifest
 from mlagent.store.files import sha256_of
 from mlagent.store.journal import read_journal
+from mlagent.testing.engine import engine_problem
 from mlagent.testing.tables import build_tree
 
 PRODUCT = """\
@@ -96,6 +97,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def judged(project: Path) -> Path:
     """The run folder of the product."""
+    if problem := engine_problem():
+        pytest.skip(problem)
     words = ("--candidate", "product", "--mine", "--vault", "0.25", "--budget", "40s", "--json")
     done = mlagent(project, "execute", *words)
     assert done.returncode == 0, done.stderr

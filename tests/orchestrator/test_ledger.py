@@ -267,7 +267,10 @@ def test_facts_of_the_run_decide_the_other_clauses() -> None:
     assert said("guardrails.max_usd") == "not applicable"
     assert said("guardrails.max_usd", tokens=10, usd=99.0) == "fail"
     assert said("guardrails.max_tokens", tokens=10, usd=1.0) == "pass"
-    assert said("model_tier", "data-explorer", tokens=10) == "fail"
+    silent = CONTRACTS["data-explorer"].model_copy(update={"model_tier": "none"})
+    contracts = {**CONTRACTS, "data-explorer": silent}
+    found = build_ledger(contracts, replace(WHOLE, tokens=10), "T3", EVERYTHING)
+    assert entry(found, "data-explorer", "model_tier").outcome == "fail"
     assert said("prompts.system", content={}) == "fail"
     assert said("version", content={}) == "fail"
     assert said("success_criteria[package verified]", package_verified=False) == "fail"
