@@ -55,6 +55,7 @@ def ledger_of(bench: Bench, state: State) -> Ledger:
         wall_s=until_report(bench, state),
         tokens=0 if bill is None else bill.total.tokens.total,
         usd=0.0 if bill is None else bill.total.usd,
+        by_agent={} if bill is None else bill.by_agent,
     )
     return build_ledger(
         bench.contracts, evidence, bench.desk.sandbox.tier, bench.desk.sandbox.enforced()

@@ -17,6 +17,7 @@ from mlagent.contracts.findings import Analysis, Exploration
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.policy import Policies
 from mlagent.contracts.ports import Limits, Tier
+from mlagent.contracts.usage import Spent
 
 Said = Literal["pass", "fail", "not enforced", "advisory", "not applicable"]
 
@@ -56,7 +57,7 @@ class LedgerEvidence:
         image: sha256 id of the image; None below T3.
         packages: versions inside the sandbox, as recorded in environment.json.
         content: sha256 of each content file that was used.
-        tokens, usd: spent on language models.
+        tokens, usd: spent on language models; `by_agent`: by each agent, where that is known.
         vault_rows: 0 without a vault.
         package_verified: None when the check was not made.
     """
@@ -75,6 +76,7 @@ class LedgerEvidence:
     content: Mapping[str, str] = field(default_factory=dict)
     tokens: int = 0
     usd: float = 0.0
+    by_agent: Mapping[str, Spent] = field(default_factory=dict)
     vault_rows: int = 0
     package_verified: bool | None = None
     budget_s: float = 0.0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from mlagent.agents.registry import GIVERS
 from mlagent.contracts.contract import AGENT_MEASURES, Clause
 from mlagent.contracts.findings import Analysis, Exploration
+from mlagent.contracts.usage import Spent
 
 from .ledger_evidence import Case, LedgerEvidence, Outcome, Said
 from .routing import route
@@ -215,11 +216,14 @@ def _labels(case: Case) -> Outcome:
 
 
 def _tokens(case: Case) -> Outcome:
-    return _spent(case, case.seen.tokens, "tokens")
+    own = case.seen.by_agent.get(case.contract.name, Spent())
+    spent = own.tokens.total if case.seen.by_agent else case.seen.tokens
+    return _spent(case, spent, "tokens")
 
 
 def _usd(case: Case) -> Outcome:
-    return _spent(case, case.seen.usd, "USD")
+    own = case.seen.by_agent.get(case.contract.name, Spent())
+    return _spent(case, own.usd if case.seen.by_agent else case.seen.usd, "USD")
 
 
 def _spent(case: Case, spent: float, unit: str) -> Outcome:

@@ -29,6 +29,7 @@ from mlagent.contracts.findings import (
 )
 from mlagent.contracts.ports import Limits, Tier
 from mlagent.contracts.run import Ledger, LedgerEntry
+from mlagent.contracts.usage import Spent
 from mlagent.orchestrator.ledger import JobEvidence, LedgerEvidence, build_ledger
 from mlagent.orchestrator.planning import load_policies, make_plan
 from mlagent.orchestrator.routing import route
@@ -267,6 +268,8 @@ def test_facts_of_the_run_decide_the_other_clauses() -> None:
     assert said("guardrails.max_usd") == "not applicable"
     assert said("guardrails.max_usd", tokens=10, usd=99.0) == "fail"
     assert said("guardrails.max_tokens", tokens=10, usd=1.0) == "pass"
+    dear = {"ml-engineer": Spent(calls=1, usd=4.0)}
+    assert said("guardrails.max_usd", "data-explorer", tokens=10, usd=4.0, by_agent=dear) == "pass"
     silent = CONTRACTS["data-explorer"].model_copy(update={"model_tier": "none"})
     contracts = {**CONTRACTS, "data-explorer": silent}
     found = build_ledger(contracts, replace(WHOLE, tokens=10), "T3", EVERYTHING)
