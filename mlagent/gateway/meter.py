@@ -76,7 +76,6 @@ class Meter:
         caps: of all agents together.
         by_agent: caps of each agent, from its contract.
         until: by the clock, no call is sent after it; None for no such limit.
-        spent: what a resumed run spent before.
     """
 
     def __init__(
@@ -147,12 +146,6 @@ class Meter:
         with self._lock:
             account = self._all if agent is None else self._agents[agent]
             return Spent(calls=account.calls, usd=account.usd)
-
-    def left_usd(self) -> float | None:
-        """Dollars that are neither spent nor reserved; None without a cap."""
-        with self._lock:
-            cap = self._all.caps.usd
-            return None if cap is None else max(0.0, cap - self._all.usd - self._all.held_usd)
 
     def _accounts(self, agent: str) -> list[_Account]:
         own = self._agents.get(agent)

@@ -30,6 +30,8 @@ from mlagent.gateway.service import AnthropicService
 from mlagent.settings import Settings
 from mlagent.store.files import write_json
 
+from .planning import Consult
+
 PATIENCE_S = 120.0
 """A busy service is waited for so long when planning: somebody sits at the terminal."""
 BILL = "bill.json"
@@ -95,9 +97,7 @@ def consult_claude(
     folder: Path,
     caps: Caps,
     say: Callable[[str], None],
-) -> Callable[
-    [PlanningContext, dict[Role, AgentPlan]], tuple[dict[Role, AgentPlan], tuple[str, ...]]
-]:
+) -> Consult:
     """For `make_plan`: asks Claude for each agent's plan.
 
     Args:

@@ -71,9 +71,7 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
     if state.task.kind == "binary":
         for name, array in layers.items():
             rows, first = oof.first_repeat(array)
-            thresholds[name] = best_threshold(
-                metric, truth.take(rows), first, cost=cost(bench, state)
-            )
+            thresholds[name] = best_threshold(metric, truth.take(rows), first, cost=options["cost"])
     state.facts |= {"oof": oof, "layers": layers, "thresholds": thresholds}
     option = state.request.engineer
     planned = state.request.selection["ml-engineer"]
@@ -85,9 +83,7 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
         seed=state.request.seed,
         clusters=clusters_of(state, state.dev),
         folds=state.folds,
-        thresholds=thresholds or None,
-        cost=cost(bench, state),
-        quantile=bench.settings.quantile,
+        **options,
     )
     state.facts["dev_judged"] = judged
     for name in dict.fromkeys((option, planned, "linear", "dummy")):

@@ -8,14 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from mlagent.agents.ml_engineer import FoldResult
 from mlagent.contracts.evaluation import Difference
 from mlagent.contracts.search import Node, SearchTree
 from mlagent.referee.intervals import judge_many
 from mlagent.referee.metrics import Truth, Undefined
-from mlagent.referee.threshold import best_threshold
 
 from .dev_scores import OutOfFold, clusters_of, cost
 from .masking import Mask
@@ -57,27 +54,17 @@ class Search:
         layers = {"first": self.oof.layers(first), "second": self.oof.layers(second)}
         try:
             return judge_many(
-                self.state.task.metric or "", self.truth, layers, **self._options(layers)
+                self.state.task.metric or "", self.truth, layers, **self._options()
             ).differences["second"]
         except Undefined:
             return None
 
-    def _options(self, layers: dict[str, np.ndarray]) -> dict[str, Any]:
-        costs = cost(self.bench, self.state)
-        cuts: dict[str, float] | None = None
-        if self.state.task.kind == "binary":
-            cuts = {}
-            for name, array in layers.items():
-                rows, first = self.oof.first_repeat(array)
-                cuts[name] = best_threshold(
-                    self.state.task.metric or "", self.truth.take(rows), first, cost=costs
-                )
+    def _options(self) -> dict[str, Any]:
         return {
             "seed": self.state.request.seed,
             "folds": self.state.folds,
             "clusters": clusters_of(self.state, self.state.dev),
-            "thresholds": cuts,
-            "cost": costs,
+            "cost": cost(self.bench, self.state),
             "quantile": self.bench.settings.quantile,
         }
 
@@ -88,9 +75,7 @@ class Search:
             return node
         layers = {"first": self.oof.layers(result)}
         try:
-            judged = judge_many(
-                self.state.task.metric or "", self.truth, layers, **self._options(layers)
-            )
+            judged = judge_many(self.state.task.metric or "", self.truth, layers, **self._options())
         except Undefined as problem:
             result.outcome = f"no score: {problem.message}"
             return node.model_copy(update={"outcome": result.outcome})

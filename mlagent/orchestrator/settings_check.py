@@ -23,7 +23,8 @@ def check_settings(settings: Settings, task: TaskSpec) -> None:
         BadInput: costs without their classes, the metric `cost` without costs, or a gate on a
             metric that this task does not have.
     """
-    cost_matrix(settings, task.classes) if task.classes else None
+    if task.classes:
+        cost_matrix(settings, task.classes)
     priced = any(gate.metric == "cost" for gate in settings.gates)
     if (task.metric == "cost" or priced) and not settings.cost and len(task.classes) > 1:
         first, second = task.classes[:2]

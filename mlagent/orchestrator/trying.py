@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from mlagent import __version__
 from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, score_apart, width
 from mlagent.content import Content
@@ -29,7 +27,6 @@ from mlagent.contracts.run import Manifest
 from mlagent.referee.intervals import judge_many
 from mlagent.referee.metrics import Undefined
 from mlagent.referee.split import fold_count, make_folds
-from mlagent.referee.threshold import best_threshold
 from mlagent.settings import read_settings
 from mlagent.store.files import write_json
 from mlagent.store.journal import FileJournal
@@ -258,7 +255,6 @@ def _book(
             seed=state.request.seed,
             clusters=clusters_of(state, state.dev),
             folds=state.folds,
-            thresholds=_thresholds(state, oof, layers, cost(bench, state)),
             **options,
         )
         scores, gaps = judged.scores, judged.differences
@@ -314,17 +310,3 @@ def _book(
         place,
         of,
     )
-
-
-def _thresholds(
-    state: State, oof: OutOfFold, layers: dict[str, np.ndarray], costs: list[list[float]] | None
-) -> dict[str, float] | None:
-    """The best threshold of each on held-out dev rows; None where the task is not binary."""
-    if state.task.kind != "binary":
-        return None
-    assert state.table is not None
-    truth, found = state.table.truth(state.dev), {}
-    for name, array in layers.items():
-        rows, first = oof.first_repeat(array)
-        found[name] = best_threshold(state.task.metric or "", truth.take(rows), first, cost=costs)
-    return found

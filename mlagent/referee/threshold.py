@@ -35,9 +35,8 @@ def best_threshold(
         cost: (2, 2), for `cost`.
 
     Returns:
-        A number t: rows with a probability >= t are positive. Above every prediction when calling
-            nobody
-        positive is best.
+        A number t: rows with a probability >= t are positive. Above every prediction when
+            calling nobody positive is best.
 
     Raises:
         Undefined: one class only.
