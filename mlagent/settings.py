@@ -64,7 +64,7 @@ class Settings(Record):
     group: str | None = None
     time: str | None = None
     exclude: tuple[str, ...] = ()
-    budget: str | None = Field(None, description="such as 5m")
+    budget: str | None = Field(None, description="such as 5m; a number: seconds")
     cost: dict[str, dict[str, Finite]] = {}
     quantile: float = Field(0.5, gt=0, lt=1)
     gates: tuple[Annotated[QualityGate, AfterValidator(_measured)], ...] = ()
@@ -85,6 +85,12 @@ class Settings(Record):
                 f"{', '.join(METRICS)}"
             )
         return metric
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _a_number_is_seconds(cls, budget: object) -> object:
+        plain = isinstance(budget, int | float) and not isinstance(budget, bool)
+        return f"{budget}s" if plain else budget
 
     @field_validator("budget")
     @classmethod
@@ -107,23 +113,6 @@ def read_settings(folder: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as problem:
         raise BadInput(f"{FILE} cannot be read: {problem}.", remedy="Save it as UTF-8.") from None
     return read_record(Settings, text, str(file), format="yaml")
-
-
-def cost_matrix(settings: Settings, classes: tuple[str, ...]) -> list[list[float]] | None:
-    """`cost` as rows of truth and columns of decision, in the order of `classes`; None without one.
-
-    Raises:
-        BadInput: `cost` names a class that the target does not have.
-    """
-    if not settings.cost:
-        return None
-    named = set(settings.cost) | {name for row in settings.cost.values() for name in row}
-    if strange := sorted(named - set(classes)):
-        raise BadInput(
-            f"{FILE}: cost names {strange[0]!r}, which is no class of the target.",
-            remedy=f"The classes are {', '.join(map(repr, classes))}.",
-        )
-    return [[settings.cost.get(t, {}).get(p, 0.0) for p in classes] for t in classes]
 
 
 _DURATION = re.compile(

@@ -44,6 +44,7 @@ class CandidateSpec(Record):
     seed: int = 0
     budget_s: float
     threads: int = 1
+    quantile: float | None = Field(None, description="for the metric pinball; None: 0.5")
     members: tuple[dict[str, Any], ...] = ()
     monotone: dict[str, Literal[1, -1]] = {}
     replay: dict[str, Any] | None = None

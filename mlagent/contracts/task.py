@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .base import Direction, Record, Sha256, TaskKind
+from .base import Direction, Finite, Record, Sha256, TaskKind
 
 
 class Inference(Record):
@@ -45,6 +45,12 @@ class TaskSpec(Record):
     group: str | None = None
     time: str | None = None
     constraints: tuple[Constraint, ...] = ()
+    cost: dict[str, dict[str, Finite]] = Field(
+        {}, description="truth -> decision -> price; absent pairs cost 0. From mlagent.yaml"
+    )
+    quantile: float | None = Field(
+        None, gt=0, lt=1, description="for the metric pinball, from mlagent.yaml; None: 0.5"
+    )
     seed: int = 0
     inferred: tuple[Inference, ...] = ()
 

@@ -125,6 +125,22 @@ def check_size(name: str, largest: float) -> None:
         )
 
 
+def check_defined(name: str, metric: str | None, zeros: int, negatives: int) -> None:
+    """Raises BadInput for a metric that has no value on this target: MAPE with zeros, RMSLE with
+    numbers below 0."""
+    for asked, count, what, other in (
+        ("mape", zeros, "0", "mae or rmsle"),
+        ("rmsle", negatives, "below 0", "rmse or mae"),
+    ):
+        if metric == asked and count:
+            values = "value is" if count == 1 else "values are"
+            raise BadInput(
+                f"{asked.upper()} has no value here: {count:,} {values} {what} in the target "
+                f"{name!r}.",
+                remedy=f"Choose another metric: --metric {other}.",
+            )
+
+
 def decide(ranked: list[Weighed]) -> Weighed | None:
     """The best one if it is good enough and clearly ahead, else None."""
     if not ranked or ranked[0].score < ENOUGH:
@@ -193,13 +209,16 @@ def _score(
             outcome |= bool(
                 concepts_of(best[token][1]) & concepts_of(SHORT.get(token, token)) & OUTCOMES
             )
+    verbatim = _verbatim(column.name, tokens, sentence)
+    plain = column.name.strip().lower()
+    if verbatim and not best and plain not in STOP | SIDE_MARKERS | INPUT_MARKERS:
+        best[core[0]] = (1.0, column.name)  # 'z' or 'y1': too short to be read as a word
     strength = max((one for one, _ in best.values()), default=0.0)
     coverage = sum(one for one, _ in best.values()) / max(len(core), 1)
     score = strength * (0.35 + 0.65 * coverage)
     reasons = [f"{word!r}" for _, word in best.values() if word]
     if best and coverage < 0.6 and not outcome and core[-1] not in best:
         score -= 0.3  # 'house' of 'House Style': the noun at the end of the name is what it is
-    verbatim = _verbatim(column.name, tokens, sentence)
     if verbatim:
         score += 0.12
     if outcome:
@@ -208,8 +227,7 @@ def _score(
     if value:
         score = max(score, 0.72) + 0.1
         reasons.append(f"{value!r} (one of its values)")
-    name = column.name.strip().lower()
-    if name in CONVENTIONAL:
+    if plain in CONVENTIONAL:
         score += 0.72
         reasons.append("the conventional name")
     if column.name == last:

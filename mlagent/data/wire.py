@@ -86,6 +86,16 @@ def infinite_cells(table: Table, name: str, choice: ColumnChoice) -> int:
     )
 
 
+def zeros_and_negatives(table: Table, name: str, choice: ColumnChoice) -> tuple[int, int]:
+    """How many cells of a column of numbers are 0, and how many below 0."""
+    number = typed_sql(table.sql_name(name), choice.model_copy(update={"dtype": "float64"}))
+    counted = table.engine.rows(
+        f"SELECT count(*) FILTER ({number} = 0), count(*) FILTER ({number} < 0) "
+        f"FROM {table.relation}"
+    )[0]
+    return int(counted[0]), int(counted[1])
+
+
 def cast_table(
     table: Table, names: Sequence[str], columns: Mapping[str, ColumnChoice], into: Path
 ) -> dict[str, int]:
@@ -197,6 +207,14 @@ class TypedTable(Closing):
         return np.asarray(
             self._column_of(f"left(sha256({self._row_text(self.columns)}), 16)"), dtype=object
         )
+
+    def filled(self, names: Sequence[str]) -> dict[str, int]:
+        """Cells of the named columns that hold a value."""
+        if not names:
+            return {}
+        listed = ", ".join(f"count({identifier(name)})" for name in names)
+        counted = self._engine.rows(f"SELECT {listed} FROM {self._source}")[0]
+        return {name: int(n) for name, n in zip(names, counted, strict=True)}
 
     def frame(self, rows: npt.NDArray[Any] | None, columns: Sequence[str]) -> pd.DataFrame:
         """The given rows in the given order (None: all, in file order)."""

@@ -15,8 +15,8 @@ from mlagent.contracts.evaluation import CandidateScore
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.intervals import judge_many, time_blocks
 from mlagent.referee.metrics import Truth, Undefined, compute
+from mlagent.referee.scoring import scoring
 from mlagent.referee.threshold import best_threshold, cross_thresholds
-from mlagent.settings import cost_matrix
 
 from .saved import write_predictions
 from .state import Bench, State, table_of
@@ -59,10 +59,7 @@ class OutOfFold:
 def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> None:
     """Out-of-fold predictions go to disk, scores to the board."""
     metric = state.task.metric or ""
-    options: dict[str, Any] = {
-        "cost": cost(bench, state),
-        "quantile": bench.settings.quantile,
-    }
+    options = scoring(state.task)
     layers = {"dummy": oof.dummy(truth, metric, **options)}
     for name, result in state.scored.items():
         if result.ok:
@@ -94,7 +91,7 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
         if state.task.kind == "binary" and name in layers:
             cuts = cross_thresholds(metric, truth, layers[name], state.folds, options["cost"])
         values = [
-            _fold_value(metric, truth, layers[name], index, cuts[index], bench, state)
+            _fold_value(metric, truth, layers[name], index, cuts[index], state)
             for index in range(len(state.folds))
             if name in layers
         ]
@@ -140,7 +137,6 @@ def _fold_value(
     layers: np.ndarray,
     index: int,
     threshold: float | None,
-    bench: Bench,
     state: State,
 ) -> float | None:
     rows = np.flatnonzero(state.folds[index] == 2)
@@ -150,8 +146,7 @@ def _fold_value(
             truth.take(rows),
             layers[index, rows],
             threshold=threshold,
-            cost=cost(bench, state),
-            quantile=bench.settings.quantile,
+            **scoring(state.task),
         )
     except Undefined:
         return None
@@ -163,8 +158,3 @@ def clusters_of(state: State, rows: np.ndarray) -> np.ndarray | None:
     if facts.groups is not None:
         return np.asarray(facts.groups[rows])
     return None if facts.times is None else time_blocks(facts.times[rows])
-
-
-def cost(bench: Bench, state: State) -> list[list[float]] | None:
-    """The cost matrix of mlagent.yaml, rows truth, columns decision; None without one."""
-    return cost_matrix(bench.settings, state.task.classes)

@@ -19,6 +19,12 @@ from mlagent.contracts.task import TaskSpec
 from mlagent.record_errors import RefusedAt
 
 ORDERED: tuple[Dtype, ...] = ("datetime64", "int64", "float64")
+DTYPES_OF: dict[ColumnRole, tuple[Dtype, ...]] = {
+    "number": ("float64", "int64", "bool"),
+    "datetime": ("datetime64",),
+    "text": ("str",),
+}
+"""What a role can be read from; the others take any dtype."""
 SHOWN = 12
 
 
@@ -27,6 +33,21 @@ class EditedColumn(ColumnChoice):
 
     role: ColumnRole
     dtype: Dtype
+
+    @model_validator(mode="after")
+    def _role_can_be_read(self) -> Self:
+        allowed = DTYPES_OF.get(self.role)
+        if allowed is not None and self.dtype not in allowed:
+            raise RefusedAt(
+                f"the role {self.role} needs {' or '.join(allowed)}, not {self.dtype}: its cells "
+                "would all be missing",
+                "dtype",
+            )
+        if self.dtype == "datetime64" and not self.datetime_format:
+            raise RefusedAt(
+                "datetime64 needs a datetime_format beside it, such as '%Y-%m-%d'", "dtype"
+            )
+        return self
 
 
 class EditedColumns(Columns):

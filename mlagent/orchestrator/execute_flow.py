@@ -39,7 +39,7 @@ from .planning import load_policies, read_plan, review_again
 from .preparing import check_test
 from .replaying import schedules
 from .requesting import ExecuteFlags, check_data, make_request
-from .settings_check import check_settings
+from .settings_check import changed_prices, check_settings
 from .state import Request, State, StopFlag
 from .wiring import Opened, build_bench, host_packages, interruptible, open_sandbox
 
@@ -133,6 +133,8 @@ def _execute(
         progress.say(
             f"{opened.reason} " if opened.reason else f"Sandbox: {opened.sandbox.describe()}"
         )
+        if told := changed_prices(settings, plan.task):
+            progress.say(told)
         now = datetime.now(UTC)
         run = earlier or project.runs.create(now)
         with FileJournal(run.path / "journal.jsonl") as journal:

@@ -8,17 +8,15 @@ the clock decides how far a fit gets.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mlagent.agents.ml_engineer import fit, predict
 from mlagent.contracts.errors import MlagentError
 from mlagent.referee.metrics import Undefined, compute, sign
+from mlagent.referee.scoring import scoring
 from mlagent.reports import charts
 from mlagent.store.files import write_json
 
-from .dev_scores import cost
 from .engineering import engineer_candidate, left
 from .resuming import load_fitted, save_fitted
 from .state import Bench, Request, State, table_of
@@ -150,10 +148,7 @@ def _learned(bench: Bench, state: State) -> bool:
     if array is None:
         bench.desk.progress.say(f"{state.winner}: {outcome}")
         return False
-    options: dict[str, Any] = {
-        "cost": cost(bench, state),
-        "quantile": bench.settings.quantile,
-    }
+    options = scoring(state.task)
     cuts = state.facts["thresholds"]
     try:
         fitted = compute(

@@ -22,8 +22,9 @@ from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
 from mlagent.referee.importance import importance_from
 from mlagent.referee.metrics import Truth
+from mlagent.referee.scoring import scoring
 
-from .dev_scores import clusters_of, cost
+from .dev_scores import clusters_of
 from .finishing import VERIFY_ROWS, shipped
 from .ledger import agent_measures
 from .resuming import load_judged, save_judged
@@ -111,8 +112,7 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
         table.truth(state.dev),
         metric,
         rows,
-        cost=cost(bench, state),
-        quantile=bench.settings.quantile,
+        **scoring(state.task),
     )
     clusters = clusters_of(state, state.judged)
     write_predictions(
@@ -263,8 +263,7 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         "thresholds": {
             role: thresholds[name] for role, name in named.items() if name in thresholds
         },
-        "cost": cost(bench, state),
-        "quantile": bench.settings.quantile,
+        **scoring(state.task),
         "always_sliced": fairness_columns(state),
         "leaderboard": tuple(state.board),
         "importance": (importance := _importance(bench, state)),
@@ -293,8 +292,7 @@ def _importance(bench: Bench, state: State) -> tuple[Importance, ...]:
         index,
         seed=state.request.seed,
         threshold=state.facts["thresholds"].get(state.winner),
-        cost=cost(bench, state),
-        quantile=bench.settings.quantile,
+        **scoring(state.task),
     )
 
 

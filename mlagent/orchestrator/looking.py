@@ -17,7 +17,6 @@ from mlagent.contracts.search import TREE, SearchTree
 from mlagent.contracts.task import TaskSpec
 from mlagent.contracts.usage import Call
 from mlagent.gateway.call_log import ANSWER, CALLS, REQUEST, CallLog
-from mlagent.settings import cost_matrix, read_settings
 from mlagent.store.journal import ended_by_bad_input, read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
@@ -278,8 +277,8 @@ def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
         BadInput: different seals, metrics or classes, or a run without judged predictions.
     """
     from mlagent.referee.intervals import judge_many
+    from mlagent.referee.scoring import scoring
 
-    settings = read_settings(folder)
     project = Project(folder)
     first, second = project.runs.find(a), project.runs.find(b)
     pair = paired(first, second)
@@ -298,8 +297,7 @@ def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
             if one.threshold is not None
         },
         folds=saved[0].folds,
-        cost=cost_matrix(settings, task.classes),
-        quantile=settings.quantile,
+        **scoring(task),
     )
     return Comparison(
         first=first.id,

@@ -26,9 +26,10 @@ from mlagent.data.door import open_table
 from mlagent.data.find import find_table
 from mlagent.data.infer import Question, infer_task
 from mlagent.data.profile import profile_table, with_target
+from mlagent.data.target import check_defined
+from mlagent.data.wire import choices_of, zeros_and_negatives
 from mlagent.gateway.meter import Caps
 from mlagent.sandbox.staging import cache_root
-from mlagent.settings import FILE as SETTINGS_FILE
 from mlagent.settings import Settings, parse_duration, read_settings
 from mlagent.store.project import Project
 
@@ -140,8 +141,13 @@ def make_plan_here(
                 update={"path": _relative(path, folder), "notes": profile.notes}
             )
             task = _infer(flags, served, settings, constraints, profile, ref, ask)
-            told = [_alike(task.classes), _only_scored(task, settings)]
-            ref = ref.model_copy(update={"notes": (*ref.notes, *filter(None, told))})
+            if told := _alike(task.classes):
+                ref = ref.model_copy(update={"notes": (*ref.notes, told)})
+            if task.metric in ("mape", "rmsle") and task.target is not None:
+                choice = choices_of(profile)[task.target]
+                check_defined(
+                    task.target, task.metric, *zeros_and_negatives(table, task.target, choice)
+                )
             if task.target is not None and task.kind is not None:
                 profile = with_target(profile, task.target, task.kind)
     exclude = (*settings.exclude, *flags.exclude)
@@ -197,16 +203,6 @@ def _given(flags: PlanFlags) -> dict[str, object]:
     """The flags that mlagent.yaml may stand in for."""
     names = ("target", "metric", "positive", "group", "time", "exclude")
     return {name: getattr(flags, name) for name in names} | {"id": flags.ids}
-
-
-def _only_scored(task: TaskSpec, settings: Settings) -> str:
-    """A sentence when the score asks for a quantile that no shipped candidate is fitted for."""
-    if task.metric != "pinball" or settings.quantile == 0.5:
-        return ""
-    return (
-        f"quantile {settings.quantile:g} of {SETTINGS_FILE} is used for the score only: the "
-        "shipped candidates are fitted to the middle of the target, so they will look poor by it."
-    )
 
 
 def _alike(classes: tuple[str, ...]) -> str:
@@ -299,7 +295,7 @@ def _infer(
             seed=given.seed,
         )
         if not isinstance(found, Question):
-            return found.model_copy(update={"description": flags.sentence})
+            return _as_scored(found, settings, flags.sentence)
         answer = ask(found) if ask is not None else None
         if not answer:
             choices = ", ".join(repr(name) for name in found.candidates[:12])
@@ -311,6 +307,13 @@ def _infer(
             positive=answer if found.field == "positive" else given.positive,
         )
     raise BadInput("The task is still not clear.", remedy="Give --target, --metric and --positive.")
+
+
+def _as_scored(task: TaskSpec, settings: Settings, sentence: str) -> TaskSpec:
+    """With the user's own words, and with the prices and the quantile of mlagent.yaml."""
+    quantile = settings.quantile if task.metric == "pinball" else None
+    scored = {"cost": settings.cost, "quantile": quantile}
+    return task.model_copy(update={"description": sentence, **scored})
 
 
 def _check_columns(names: tuple[str, ...], ref: DataRef | None, flag: str) -> None:

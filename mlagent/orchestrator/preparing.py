@@ -19,7 +19,7 @@ from mlagent.data.door import Table, open_table
 from mlagent.data.drift import spread_of
 from mlagent.data.frames import concatenate
 from mlagent.data.holdout import check_holdout
-from mlagent.data.target import check_size
+from mlagent.data.target import check_defined, check_size
 from mlagent.data.wire import TypedTable, infinite_cells, ingest
 from mlagent.referee.power import detectable_difference
 from mlagent.referee.seal import Kind
@@ -70,7 +70,9 @@ def prepare_table(bench: Bench, state: State) -> None:
         )
     state.table = RunTable(typed, task, state.features)
     if task.kind == "regression" and state.table.y.size:
-        check_size(task.target or "", float(np.abs(state.table.y).max()))
+        y = state.table.y
+        check_size(task.target or "", float(np.abs(y).max()))
+        check_defined(task.target or "", task.metric, int((y == 0).sum()), int((y < 0).sum()))
     if state.table.without_target:
         note = (
             f"{state.table.without_target:,} rows without a value in {task.target!r} were left out"
@@ -79,9 +81,25 @@ def prepare_table(bench: Bench, state: State) -> None:
         state.notes.append(note)
         bench.desk.progress.say(note)
     failed = {name: n for name, n in typed.failed.items() if n}
+    _check_emptied(typed, failed, columns)
     bench.journal.append(
         "table.read", rows=typed.rows, usable=len(state.table.usable), failed_cells=failed
     )
+
+
+def _check_emptied(
+    typed: TypedTable, failed: Mapping[str, int], columns: Mapping[str, ColumnChoice]
+) -> None:
+    """Raise BadInput for a feature most of whose cells do not parse as the dtype of plan.yaml."""
+    for name, filled in typed.filled(tuple(failed)).items():
+        choice, lost = columns[name], failed[name]
+        if choice.role not in SKIPPED_ROLES and lost > filled:
+            raise BadInput(
+                f"plan.yaml reads the column {name!r} as {choice.dtype}, but {lost:,} of its "
+                f"{lost + filled:,} filled cells are none: they would all be missing.",
+                remedy=f"Change columns.found -> {name} -> dtype (str takes every text), or add it "
+                "to columns.exclude.",
+            )
 
 
 def _with_test_rows(

@@ -23,7 +23,16 @@ from .planning import read_plan
 if TYPE_CHECKING:
     from .requesting import ExecuteFlags
 
-TASK_FIELDS = ("target", "kind", "metric", "positive", "id_columns", "constraints")
+TASK_FIELDS = (
+    "target",
+    "kind",
+    "metric",
+    "positive",
+    "id_columns",
+    "constraints",
+    "cost",
+    "quantile",
+)
 
 
 def as_replayed(plan: Plan, flags: ExecuteFlags, run: RunFolder) -> ExecuteFlags:

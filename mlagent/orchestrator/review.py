@@ -40,6 +40,8 @@ FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "raw rows outside the sandbox": ("raw rows", "raw cells"),
 }
 """What no contract allows, and the words in a dependency that ask for it."""
+SHORT_S = 30.0
+"""A budget below which boosting and ensembles seldom get enough time to beat a straight line."""
 NEEDED_TIER: Mapping[CodeClass, Tier] = {"B": "T0", "C": "T1", "D": "T3"}
 
 
@@ -381,6 +383,13 @@ def _warnings(proposal: Proposal) -> tuple[str, ...]:
                 )
             elif kind == "user":
                 warnings.append(f"{role} {name} needs something from you: {text!r}.")
+    engineer = proposal.selected().get("ml-engineer")
+    if engineer and engineer[0] != "option_a" and proposal.budget.seconds < SHORT_S:
+        warnings.append(
+            f"{proposal.budget.seconds:g} s is short: containers, folds and the linear baseline "
+            f"come first, so {engineer[0]} may have seconds only and the linear model may ship. "
+            f"From {2 * SHORT_S:g} s on it has most of the budget."
+        )
     if not proposal.packages:
         warnings.append("The sandbox's packages are not known yet, so they were not compared.")
     return tuple(warnings)

@@ -13,8 +13,9 @@ from mlagent.contracts.evaluation import Difference
 from mlagent.contracts.search import Node, SearchTree
 from mlagent.referee.intervals import judge_many
 from mlagent.referee.metrics import Truth, Undefined
+from mlagent.referee.scoring import scoring
 
-from .dev_scores import OutOfFold, clusters_of, cost
+from .dev_scores import OutOfFold, clusters_of
 from .masking import Mask
 from .state import Bench, State
 
@@ -64,8 +65,7 @@ class Search:
             "seed": self.state.request.seed,
             "folds": self.state.folds,
             "clusters": clusters_of(self.state, self.state.dev),
-            "cost": cost(self.bench, self.state),
-            "quantile": self.bench.settings.quantile,
+            **scoring(self.state.task),
         }
 
     def scored(self, node: Node, result: FoldResult) -> Node:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.task import TaskSpec
-from mlagent.settings import FILE, Settings, cost_matrix
+from mlagent.referee.scoring import MIDDLE, cost_matrix
+from mlagent.settings import FILE, Settings
 
 
 def check_settings(settings: Settings, task: TaskSpec) -> None:
@@ -24,15 +25,17 @@ def check_settings(settings: Settings, task: TaskSpec) -> None:
             metric that this task does not have.
     """
     if task.classes:
-        cost_matrix(settings, task.classes)
+        cost_matrix(task.model_copy(update={"cost": settings.cost}), f"{FILE}: cost")
+        cost_matrix(task)
     priced = any(gate.metric == "cost" for gate in settings.gates)
-    if (task.metric == "cost" or priced) and not settings.cost and len(task.classes) > 1:
+    if (task.metric == "cost" or priced) and not task.cost and len(task.classes) > 1:
         first, second = task.classes[:2]
         what = "The metric" if task.metric == "cost" else "A gate on"
         raise BadInput(
             f"{what} 'cost' needs what each wrong decision costs.",
             remedy=f"Write it into {FILE} as cost: {{truth: {{predicted: price}}}}, here for "
-            f"example cost: {{{first!r}: {{{second!r}: 1}}, {second!r}: {{{first!r}: 5}}}}",
+            f"example cost: {{{first!r}: {{{second!r}: 1}}, {second!r}: {{{first!r}: 5}}}}, and "
+            "plan (again).",
         )
     for gate in settings.gates:
         known = METRICS.get(gate.metric)
@@ -43,6 +46,23 @@ def check_settings(settings: Settings, task: TaskSpec) -> None:
                 "does not have.",
                 remedy=f"Take a metric of this task: {allowed}.",
             )
+
+
+def changed_prices(settings: Settings, task: TaskSpec) -> str:
+    """A sentence when mlagent.yaml says other prices or another quantile than the plan, which
+    count; '' when it does not."""
+    changed = []
+    if settings.cost and settings.cost != task.cost:
+        changed.append("cost")
+    if task.metric == "pinball" and settings.quantile != (task.quantile or MIDDLE):
+        changed.append("quantile")
+    if not changed:
+        return ""
+    verb = "differs" if len(changed) == 1 else "differ"
+    return (
+        f"{' and '.join(changed)} in {FILE} {verb} from the plan; the plan's counts. Plan again to "
+        "use the new one."
+    )
 
 
 @contextmanager

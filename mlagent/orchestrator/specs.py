@@ -46,6 +46,7 @@ def spec_of(
         target=task.target or "",
         classes=task.classes,
         metric=task.metric or "",
+        quantile=task.quantile,
         direction=task.direction or "maximize",
         columns=columns,
         split=SpecSplit(kind=plan.kind, group=plan.group, time=plan.time, folds=5),

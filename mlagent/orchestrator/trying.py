@@ -26,6 +26,7 @@ from mlagent.contracts.ports import CodeClass, Progress
 from mlagent.contracts.run import Manifest
 from mlagent.referee.intervals import judge_many
 from mlagent.referee.metrics import Undefined
+from mlagent.referee.scoring import scoring
 from mlagent.referee.split import fold_count, make_folds
 from mlagent.settings import read_settings
 from mlagent.store.files import write_json
@@ -33,7 +34,7 @@ from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
-from .dev_scores import OutOfFold, clusters_of, cost
+from .dev_scores import OutOfFold, clusters_of
 from .execute_flow import begin
 from .handed_in import name_of, read_source
 from .plan_flow import PLAN_FILE
@@ -233,7 +234,7 @@ def _book(
     assert state.seal is not None
     assert state.request.plan.data is not None
     truth = state.table.truth(state.dev)
-    options: dict[str, Any] = {"cost": cost(bench, state), "quantile": bench.settings.quantile}
+    options = scoring(task)
     layers = {DUMMY: oof.dummy(truth, metric, **options)}
     if scored.ok:
         layers = {scored.name: oof.layers(scored)} | layers

@@ -161,6 +161,7 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
             suspects=inputs.suspects,
             chosen_over=inputs.chosen_over,
             notes=inputs.notes,
+            rarest=_rarest(truth),
         )
     )
     return Evaluation(
@@ -189,6 +190,14 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
         verdict=verdict,
         cannot_see=CANNOT_SEE,
     )
+
+
+def _rarest(truth: Truth) -> tuple[str, int] | None:
+    """The class with the fewest judged rows, and how many; None for a regression."""
+    if truth.kind == "regression":
+        return None
+    counts = np.bincount(truth.y, minlength=len(truth.classes))
+    return truth.classes[int(counts.argmin())], int(counts.min())
 
 
 def _secondary(

@@ -27,6 +27,9 @@ Kind = Literal["stratified", "random", "group", "time"]
 Rows = npt.NDArray[np.bool_]
 AUTO_SHARE = 0.2
 AUTO_ROWS = 100
+OVERLAP = 0.02
+"""Share of judged rows that repeat a training row, beyond what the training rows do among
+themselves, from which two files are said to share rows."""
 AUTO_RARER_CLASS = 25
 
 
@@ -187,6 +190,14 @@ def check_split(facts: RowFacts, train: npt.NDArray[Any], test: npt.NDArray[Any]
         found.append(
             f"{twins} of {len(test)} judged rows have the same features as a training row."
         )
+        _, times = np.unique(facts.keys[train], return_counts=True)
+        usual = float(times[times > 1].sum()) / len(train)
+        if twins / len(test) > usual + OVERLAP:
+            found.append(
+                f"That is {twins / len(test):.0%}, where {usual:.0%} of the training rows repeat "
+                "among themselves: the two share rows, so the score is flattered. Take those rows "
+                "out of one of the two files."
+            )
     if facts.groups is not None:
         code = group_codes(facts.groups)
         across = len(np.intersect1d(code[train], code[test]))

@@ -14,6 +14,8 @@ from mlagent.contracts.evaluation import Difference, Score
 from mlagent.contracts.metrics import METRICS
 
 SMALL_ROWS = 500
+FEW_OF_A_CLASS = 20
+"""Judged rows of a class below which draws from them repeat the same few too often."""
 MANY_TRIES = 20
 CONTAINER_TIER = "T3"
 PERFECT = {"maximize": 1.0, "minimize": 0.0}
@@ -45,6 +47,7 @@ class VerdictFacts:
             (`leaderboard.choose`).
         notes: further sentences: rows shared across the split, a model trained on a sample, a
             refit.
+        rarest: the class with the fewest judged rows, and how many; None for a regression.
     """
 
     metric: str
@@ -61,6 +64,7 @@ class VerdictFacts:
     suspects: tuple[str, ...] = ()
     chosen_over: str = ""
     notes: tuple[str, ...] = ()
+    rarest: tuple[str, int] | None = None
 
 
 def number(value: float) -> str:
@@ -134,6 +138,16 @@ def _weaknesses(facts: VerdictFacts) -> list[str]:
         said.append(
             f"Only {facts.model.n:,} rows were judged: differences smaller than the intervals "
             "cannot be seen."
+        )
+    if facts.rarest is not None and facts.rarest[1] < FEW_OF_A_CLASS:
+        name, count = facts.rarest
+        rows = "row is" if count == 1 else "rows are"
+        said.append(
+            f"Only {count} of the judged {rows} of class {name!r}: every interval here is too "
+            "narrow, and what it calls better or worse may be the luck of those few."
+            if count
+            else f"None of the judged rows is of class {name!r}: nothing here says how well it is "
+            "found."
         )
     if facts.suspects:
         names = ", ".join(repr(name) for name in facts.suspects)

@@ -132,6 +132,21 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(planned: Path, mlage
         ("    tenure: {", "    tenur: {", "no column 'tenur' (did you mean 'tenure'?)"),
         ("  target: churned", "  target: churnd", "no column 'churnd' (did you mean 'churned'?)"),
         ("  seed: 0", "  time: tenur\n  seed: 0", "no column 'tenur' (did you mean 'tenure'?)"),
+        (
+            "    fee: {role: number, dtype: float64",
+            "    fee: {role: text, dtype: float64",
+            "columns.found.fee.dtype: the role text needs str, not float64",
+        ),
+        (
+            "    contract: {role: category, dtype: str",
+            "    contract: {role: number, dtype: str",
+            "columns.found.contract.dtype: the role number needs float64 or int64 or bool",
+        ),
+        (
+            "    contract: {role: category, dtype: str",
+            "    contract: {role: datetime, dtype: datetime64",
+            "columns.found.contract.dtype: datetime64 needs a datetime_format beside it",
+        ),
         ("  seed: 0", "  time: contract\n  seed: 0", "'contract' is read as str"),
         ("  id_columns: []", "  id_columns: [customer]", "no column 'customer'"),
         ("    churned: {role: target, dtype: str}\n", "", "no line for the target 'churned'"),
@@ -150,6 +165,17 @@ def test_an_edit_that_does_not_fit_the_table_is_refused_before_anything_runs(
     assert done.code == 2
     assert said in done.err
     assert not (planned / "runs").exists()
+
+
+def test_a_column_that_an_edit_would_empty_is_refused(planned: Path, mlagent: Run) -> None:
+    edit(
+        planned,
+        "    contract: {role: category, dtype: str",
+        "    contract: {role: number, dtype: float64",
+    )
+    done = mlagent("execute", "--budget", "10s")
+    assert done.code == 2
+    assert "reads the column 'contract' as float64, but 300 of its 300 filled cells" in done.err
 
 
 @pytest.mark.parametrize("text", [b"", b"# nothing\n", b"- a\n", b"a: [", b"\x00\x01", b"\xff\xfe"])

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from mlagent.cli.main import main
+from mlagent.orchestrator.planning import read_plan
+from mlagent.orchestrator.settings_check import changed_prices
+from mlagent.referee.scoring import scoring
+from mlagent.settings import read_settings
 from mlagent.testing.tables import churn_frame, write_csv
 
 
@@ -71,6 +75,61 @@ def test_what_fits_is_planned(planned) -> None:
     gate = "{name: g, metric: leakage_suspects, comparison: at_most, threshold: 0, required: true}"
     code, err = planned(f"metric: cost\ncost: {{'no': {{'yes': 1}}}}\ngates: [{gate}]")
     assert code == 0, err
+
+
+def test_the_plan_keeps_the_prices_and_the_quantile_that_it_was_made_with(planned) -> None:
+    assert planned("cost: {'no': {'yes': 3}}")[0] == 0
+    task = read_plan(Path("plan.yaml")).task
+    assert scoring(task) == {"cost": [[0.0, 3.0], [0.0, 0.0]], "quantile": 0.5}
+    assert changed_prices(read_settings(Path()), task) == ""
+    Path("mlagent.yaml").write_text("cost: {'no': {'yes': 4}}\n")
+    assert "cost in mlagent.yaml differs from the plan" in changed_prices(
+        read_settings(Path()), task
+    )
+
+
+def test_a_quantile_is_part_of_the_task(planned) -> None:
+    assert planned("quantile: 0.9", "--target", "fee", "--metric", "pinball")[0] == 0
+    task = read_plan(Path("plan.yaml")).task
+    assert scoring(task) == {"cost": None, "quantile": 0.9}
+    Path("mlagent.yaml").write_text("quantile: 0.2\n")
+    assert changed_prices(read_settings(Path()), task)
+
+
+def test_a_price_in_the_plan_for_no_class_is_refused(planned, monkeypatch, capsys) -> None:
+    assert planned("cost: {'no': {'yes': 3}}")[0] == 0
+    text = Path("plan.yaml").read_text()
+    Path("plan.yaml").write_text(text.replace("'yes': 3", "maybe: 3"))
+    monkeypatch.setattr(sys, "argv", ["mlagent", "execute"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "plan.yaml: task.cost names 'maybe'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("90", 90), ("'2m'", 120), ("1.5", 1.5)])
+def test_a_budget_in_plain_numbers_is_seconds(planned, said: str, seconds: float) -> None:
+    assert planned(f"budget: {said}")[0] == 0
+    assert read_plan(Path("plan.yaml")).budget.seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("mape", "MAPE has no value here: 2 values are 0 in the target 'gain'."),
+        ("rmsle", "RMSLE has no value here: 1 value is below 0 in the target 'gain'."),
+    ],
+)
+def test_a_metric_without_a_value_on_this_target_is_refused_at_once(
+    planned, metric: str, said: str
+) -> None:
+    frame = churn_frame(300)
+    frame["gain"] = [0, 0, -1.5, *range(1, 298)]
+    write_csv(frame, Path("churn.csv"))
+    code, err = planned("", "--target", "gain", "--metric", metric)
+    assert code == 2
+    assert said in err
+    assert not Path("plan.yaml").exists()
 
 
 def test_execute_checks_again_after_an_edit(planned, monkeypatch, capsys) -> None:

@@ -148,6 +148,15 @@ def test_columns_after_from_and_using_are_features(shop: TableProfile) -> None:
     assert infer("predict spend using stars", shop).target == "spend"
 
 
+@pytest.mark.parametrize("name", ["z", "y1", "q"])
+def test_a_name_too_short_to_be_a_word_is_found_by_its_letters(put: Put, name: str) -> None:
+    rows = [f"{n % 7},{n * 1.3:.1f},{n * n % 31 + 0.5},{n % 11}" for n in range(60)]
+    found = profile(put, f"x,{name},k,m", rows)
+    assert infer(f"predict {name}", found).target == name
+    assert infer(f"predict {name} from x and k", found).target == name
+    assert isinstance(infer_task("predict something", found, None), Question)
+
+
 def test_words_decide_between_classes_and_amounts(shop: TableProfile) -> None:
     assert infer("classify the stars", shop, target="stars").kind == "multiclass"
     assert infer("how many stars", shop, target="stars").kind == "multiclass"

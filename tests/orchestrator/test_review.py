@@ -90,6 +90,16 @@ def test_unknown_packages_are_a_warning_not_a_conflict() -> None:
     assert any("packages are not known" in warning for warning in review.warnings)
 
 
+def test_a_budget_too_short_for_the_chosen_option_is_a_warning() -> None:
+    plan = made()
+    assert plan.selection["ml-engineer"] != "option_a"
+    short = reviewed(by_hand(plan, ("seconds: 300.0", "seconds: 20")))
+    assert any(warning.startswith("20 s is short") for warning in short.warnings)
+    simple = f"ml-engineer: {plan.selection['ml-engineer']}", "ml-engineer: option_a"
+    plain = reviewed(by_hand(plan, ("seconds: 300.0", "seconds: 20"), simple))
+    assert plain.warnings == ()
+
+
 def test_an_artifact_that_nobody_makes_is_a_dependency_contradiction() -> None:
     review = reviewed(needs(made(), "ml-engineer", "artifact: embeddings"))
     assert kinds(review) == ["dependency_contradiction"]

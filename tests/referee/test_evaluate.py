@@ -159,6 +159,22 @@ def test_each_known_weakness_has_its_sentence(more, words):
     assert words in evaluate(inputs(gates=(), **more)).verdict
 
 
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "None of the judged rows is of class 'yes'"),
+        (3, "Only 3 of the judged rows are of class 'yes': every interval here is too narrow"),
+        (19, "Only 19 of the judged rows are of class 'yes'"),
+    ],
+)
+def test_few_judged_rows_of_a_class_are_said(count, words):
+    made = inputs(600, metric="log_loss", gates=())
+    rare = Truth("binary", (np.arange(600) < count).astype(int), ("no", "yes"))
+    assert words in evaluate(replace(made, truth=rare)).verdict
+    enough = Truth("binary", (np.arange(600) < 20).astype(int), ("no", "yes"))
+    assert "of class 'yes'" not in evaluate(replace(made, truth=enough)).verdict
+
+
 def test_a_perfect_score_is_doubted_and_a_useless_model_is_not_recommended():
     made = inputs(400)
     perfect = dict(made.predictions, model=made.truth.y.astype(float))

@@ -184,6 +184,18 @@ def test_groups_and_twins_are_kept_whole_together():
     assert check_split(facts, np.flatnonzero(~vault), np.flatnonzero(vault)) == []
 
 
+def test_two_files_that_share_rows_are_told_from_a_table_that_repeats_itself():
+    facts = table(1000, twins=0.3)
+    half = np.arange(500)
+    (usual,) = check_split(facts, half, half + 500)
+    assert "have the same features as a training row" in usual
+    keys = np.concatenate([facts.keys[:750], facts.keys[:250]])
+    shared = RowFacts(facts.kind, facts.y, keys, facts.row_hashes)
+    told = " ".join(check_split(shared, np.arange(750), np.arange(750, 1000)))
+    assert "250 of 250 judged rows" in told
+    assert "so the score is flattered" in told
+
+
 @pytest.mark.parametrize("as_dates", [False, True])
 def test_the_vault_of_a_time_split_is_the_latest_rows(as_dates):
     rng = np.random.default_rng(0)

@@ -19,8 +19,9 @@ from mlagent.orchestrator.looking import paired
 from mlagent.orchestrator.saved import Saved, read_predictions
 from mlagent.referee.intervals import JudgedMany, judge_many, score_many
 from mlagent.referee.metrics import applicable
+from mlagent.referee.scoring import scoring
 from mlagent.referee.truth import Undefined
-from mlagent.settings import Settings, cost_matrix
+from mlagent.settings import Settings
 
 from .run_facts import RunFacts
 
@@ -81,10 +82,9 @@ def compare(
 
 
 def _options(head: RunFacts, settings: Settings) -> dict[str, Any]:
-    return {
-        "cost": cost_matrix(settings, head.task.classes),
-        "quantile": settings.quantile,
-    }
+    """The prices and the quantile of the base commit, not those that the head planned with."""
+    priced = {"cost": settings.cost, "quantile": settings.quantile}
+    return scoring(head.task.model_copy(update=priced))
 
 
 def _rows(saved: Saved) -> dict[str, Any]:

@@ -25,8 +25,12 @@ class CatBoost:
             self.params["monotone_constraints"] = {i: s for i, s in enumerate(signs) if s}
         if self.task == "regression":
             absolute = target.metric in ("mae", "mape", "pinball")
-            median = "Huber:delta=0.5" if signs else "MAE"
-            self.params["loss_function"] = median if absolute else "RMSE"
+            middle = "MAE"
+            if target.metric == "pinball":
+                middle = f"Quantile:alpha={target.quantile}"
+            if signs:
+                middle = "Huber:delta=0.5"
+            self.params["loss_function"] = middle if absolute else "RMSE"
         elif self.n_classes == 2:
             self.params["loss_function"] = "Logloss"
         else:

@@ -30,6 +30,8 @@ class LightGBM:
         if self.task == "regression":
             absolute = target.metric in ("mae", "mape", "pinball")
             self.params["objective"] = "regression_l1" if absolute else "regression"
+            if target.metric == "pinball":
+                self.params.update(objective="quantile", alpha=target.quantile)
             if absolute and self.signs:  # medians of leaves, as L1 has them, may break the order
                 self.params.update(objective="huber", alpha=0.5)
         elif self.n_classes == 2:

@@ -10,6 +10,7 @@ class Linear:
     def __init__(self, params, target, seed, threads):
         self.params, self.target_task = params, target.task
         self.n_classes, self.metric = target.n_classes, target.metric
+        self.quantile = target.quantile
 
     @staticmethod
     def within(params, seconds, race):
@@ -55,7 +56,11 @@ class Linear:
         if self.target_task == "regression":
             self.centre = float(np.mean(y))
             alpha = 1.0 / strength
-            return Ridge(alpha=alpha, solver="auto").fit(x, y - self.centre)
+            model = Ridge(alpha=alpha, solver="auto").fit(x, y - self.centre)
+            if self.metric == "pinball":  # the line moves until the share below it is right
+                errors = y - self.centre - model.predict(x)
+                model.intercept_ += float(np.quantile(errors, self.quantile))
+            return model
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # not converged at 100 steps is near enough
             model = LogisticRegression(C=strength, max_iter=100, tol=1e-3)
@@ -63,6 +68,9 @@ class Linear:
 
     def _valid_loss(self, prediction, y):
         if self.target_task == "regression":
+            if self.metric == "pinball":
+                error = y - prediction
+                return float(np.mean(np.maximum(self.quantile * error, (self.quantile - 1) * error)))
             return float(np.sqrt(np.mean((prediction - y) ** 2)))
         return log_loss(y, prediction)
 

@@ -5,7 +5,10 @@ def loss(target, prediction):
     """
     y, metric = target.y, target.metric
     if target.task == "regression":
-        if metric in ("mae", "pinball"):
+        if metric == "pinball":
+            error = y - prediction
+            return float(np.mean(np.maximum(target.quantile * error, (target.quantile - 1) * error)))
+        if metric == "mae":
             return float(np.mean(np.abs(prediction - y)))
         if metric == "mape":
             return float(np.mean(np.abs(prediction - y) / np.maximum(np.abs(y), 1e-9)))

@@ -12,7 +12,7 @@ class Member:
     def __init__(self, name, kind, params):
         self.name, self.kind, self.params = name, kind, params
         self.parts, self.sums, self.times = [], None, None
-        self.correction = 1.0
+        self.correction, self.shift = 1.0, 0.0
         self.seconds, self.tail = 0.0, 1.0
         self.whole = False  # whether its one model was fitted on all rows
 
@@ -86,7 +86,14 @@ class Member:
         return values if self.scale is None else self.scale.back(values)
 
     def _correct(self, target):
-        """exp(mean of logs) is below the mean: scale predictions so that held-out means agree."""
+        """exp(mean of logs) is below the mean: scale predictions so that held-out means agree.
+
+        Asked for a quantile, shift them so that its share of the held-out rows lies below.
+        """
+        if target.metric == "pinball" and self.scale is not None:
+            seen = self.times > 0
+            errors = target.y[seen] - self.sums[seen] / self.times[seen]
+            self.shift = float(np.quantile(errors, target.quantile))
         if self.scale is not None and self.scale.log and target.metric in ("rmse", "r2"):
             seen = self.times > 0
             mean = np.mean(self.sums[seen] / self.times[seen])
@@ -98,7 +105,7 @@ class Member:
         """Predictions for rows that the predicting model had not seen; NaN where there is none."""
         times = self.times if self.sums.ndim == 1 else self.times[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return self.correction * self.sums / times
+            return self.correction * self.sums / times + self.shift
 
     def predict(self, table, matrices):
         """(n,) values or (n, present classes) shares; `matrices`: prepared rows, by view."""
@@ -107,7 +114,7 @@ class Member:
             if id(view) not in matrices:
                 matrices[id(view)] = view.transform(table)
             total = total + self._back(learner.predict(matrices[id(view)], rounds))
-        return self.correction * total / len(self.parts)
+        return self.correction * total / len(self.parts) + self.shift
 
 
 def best_round(curves):

@@ -8,6 +8,7 @@ class Target:
         self.task = spec["task"]
         self.classes = [str(label) for label in spec["classes"]]
         self.metric = spec["metric"]
+        self.quantile = spec.get("quantile") or 0.5  # of the metric pinball
         if self.task == "regression":
             numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
             self.known = np.isfinite(numbers)
@@ -31,7 +32,9 @@ class Target:
         return part
 
     def prior(self):
-        """What to predict without any feature: the mean, or the class shares."""
+        """What to predict without any feature: the mean (or quantile), or the class shares."""
+        if self.task == "regression" and self.metric == "pinball":
+            return float(np.quantile(self.y, self.quantile)) if len(self.y) else 0.0
         if self.task == "regression":
             return float(np.mean(self.y)) if len(self.y) else 0.0
         return np.bincount(self.y, minlength=self.n_classes) / max(len(self.y), 1)
