@@ -12,6 +12,7 @@ import numpy as np
 
 from mlagent.agents.ml_engineer import FoldResult
 from mlagent.contracts.evaluation import CandidateScore
+from mlagent.contracts.metrics import METRICS
 from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.intervals import judge_many, time_blocks
 from mlagent.referee.metrics import Truth, Undefined, compute
@@ -83,12 +84,13 @@ def keep_scores(bench: Bench, state: State, oof: OutOfFold, truth: Truth) -> Non
         **options,
     )
     state.facts["dev_judged"] = judged
+    labelled = state.task.kind == "binary" and METRICS[metric].needs == "label"
     for name in dict.fromkeys((option, planned, "linear", "dummy")):
         if name == planned and name not in state.scored:
             continue
         known = state.scored.get(name)
         cuts: tuple[float, ...] | tuple[None, ...] = (None,) * len(state.folds)
-        if state.task.kind == "binary" and name in layers:
+        if labelled and name in layers:
             cuts = cross_thresholds(metric, truth, layers[name], state.folds, options["cost"])
         values = [
             _fold_value(metric, truth, layers[name], index, cuts[index], state)

@@ -250,8 +250,9 @@ def group_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
 
     Needs an entity's name (not a place's), 2 to 50 rows per value in the median, 30 values and
     more, and an intraclass correlation of the target (one-way, Donner 1986) of at least 0.3 at five
-    standard errors.
+    standard errors. Weaker evidence, from 0.05 on, is a finding that stops nothing.
     """
+    weaker: list[dict[str, Any]] = []
     target, task = table.target, table.request.get("task") or {}
     if target is None or not target.usable or table.request.get("group") or task.get("group"):
         return None, []
@@ -264,12 +265,25 @@ def group_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
         if len(sizes) < 30 or not 2 <= float(np.median(sizes)) <= 50:
             continue
         intra, error = intraclass(codes, y[use])
-        if intra < 0.3 or intra < 5 * error:
+        if intra < 0.05 or intra < 5 * error:
             continue
         evidence = (
             f"{len(sizes):,} values with {number(float(np.median(sizes)))} rows each (median); "
             f"intraclass correlation of the target {intra:.2f} (standard error {error:.3f})."
         )
+        if intra < 0.3:
+            weaker.append(
+                finding(
+                    "group.possible",
+                    "medium",
+                    [column.name],
+                    f"rows of one {quoted(column.name)} are alike",
+                    evidence,
+                    "If new rows will be of new ones, re-plan with --group "
+                    f"{column.name!r}: a random split then flatters the score.",
+                )
+            )
+            continue
         return column.name, [
             finding(
                 "group.column",
@@ -281,7 +295,7 @@ def group_column(table: Table) -> tuple[str | None, list[dict[str, Any]]]:
                 f"{column.name!r}.",
             )
         ]
-    return None, []
+    return None, weaker
 
 
 def intraclass(codes: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-
-NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent.sock"}
 
 
 class Done(NamedTuple):
@@ -27,19 +23,6 @@ def user_files(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and path.relative_to(folder).parts[0] not in ("runs", ".mlagent")
     }
-
-
-def typed(python: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own, run by this interpreter, without an engine."""
-    return subprocess.run(
-        [str(python), "-m", "mlagent", *words],
-        cwd=folder,
-        env=os.environ | NO_ENGINE,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
 
 
 def edit(folder: Path, old: str, new: str) -> int:

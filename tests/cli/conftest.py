@@ -10,10 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from command_line import NO_ENGINE, Done, Run, user_files
+from command_line import Done, Run, user_files
 
 from mlagent.cli.main import main
 from mlagent.orchestrator.plan_flow import PlanFlags, make_plan_here
+from mlagent.testing.command_line import NO_ENGINE
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
 

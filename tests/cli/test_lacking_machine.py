@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import NO_ENGINE, Done, Run, typed, user_files
+from command_line import Done, Run, user_files
 
+from mlagent.testing.command_line import NO_ENGINE, run_mlagent
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
 LIBGOMP = """\
@@ -58,7 +59,12 @@ def lacking(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, D
         build_tree(site, stub)
         project = build_tree(folder / "project", {"notes.txt": "mine"})
         write_csv(churn_frame(1200), project / "churn.csv")
-        assert typed(python, project, "plan", "churn model").returncode == 0
+        assert (
+            run_mlagent(
+                project, "plan", "churn model", environment=NO_ENGINE, python=python
+            ).returncode
+            == 0
+        )
         started[project] = (
             name,
             user_files(project),

@@ -6,19 +6,21 @@ from __future__ import annotations
 import html
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import typed
 
 from mlagent.cli.main import main
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import Plan
 from mlagent.documents import read_record
+from mlagent.testing.command_line import NO_ENGINE, run_mlagent
 from mlagent.testing.tables import build_tree, write_csv
 
+typed = partial(run_mlagent, environment=NO_ENGINE)
 INJECTION, TEMPLATE = '"); import os #', "{{7*7}}"
 
 
@@ -48,10 +50,10 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_csv(frame, folder / "table.csv")
     python = Path(sys.executable)
-    planned = typed(python, folder, "plan", "churn model")
+    planned = typed(folder, "plan", "churn model", python=python)
     assert planned.returncode == 0, planned.stderr
     words = ("execute", "--budget", "25s", "--select", "ml-engineer=option_b", "--json")
-    done = typed(python, folder, *words)
+    done = typed(folder, *words, python=python)
     assert done.returncode == 0, done.stdout + done.stderr
     build_tree(folder, {"stdout.txt": done.stdout, "stderr.txt": done.stderr})
     return folder
@@ -88,9 +90,9 @@ def test_execute_json_is_one_document_and_the_progress_is_on_stderr(strange: Pat
     done = json.loads((strange / "stdout.txt").read_text())
     assert set(done) == {"run", "folder", "evaluation", "manifest"}
     assert "T0" in (strange / "stderr.txt").read_text()
-    runs = typed(Path(sys.executable), strange, "runs", "--json")
+    runs = typed(strange, "runs", "--json")
     assert [row["run"] for row in json.loads(runs.stdout)["runs"]] == [done["run"]]
-    board = typed(Path(sys.executable), strange, "board", "--json")
+    board = typed(strange, "board", "--json")
     assert {row["name"] for row in json.loads(board.stdout)["rows"]} == {
         "option_b",
         "linear",
@@ -104,7 +106,7 @@ def test_new_rows_with_hostile_names_and_cells_are_predicted(strange: Path) -> N
     new.loc[1, INJECTION] = "=cmd()"
     write_csv(new.drop(columns="churned"), strange / "new.csv")
     before = (strange / "new.csv").read_bytes()
-    done = typed(Path(sys.executable), strange, "predict", "new.csv", "--out", "out.csv")
+    done = typed(strange, "predict", "new.csv", "--out", "out.csv")
     assert done.returncode == 0, done.stderr
     assert (strange / "new.csv").read_bytes() == before
     scored = pd.read_csv(strange / "out.csv")

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import NO_ENGINE, Done, Run
+from command_line import Done, Run
 
 from mlagent.cli.progress import PlainProgress
 from mlagent.orchestrator.planning import read_plan
+from mlagent.testing.command_line import NO_ENGINE
 from mlagent.testing.tables import churn_frame, write_csv
 
 # --- one document on stdout ---

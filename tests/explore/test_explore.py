@@ -237,7 +237,22 @@ def test_group_column_needs_an_entity_whose_rows_share_the_target(explore: Explo
     assert found.group_column == "patient_id"
     assert explore(frame.drop(columns="patient_id"), "y", "regression").group_column is None
     shuffled = frame.assign(y=rng.permutation(frame["y"]))
-    assert explore(shuffled, "y", "regression").group_column is None
+    found = explore(shuffled, "y", "regression")
+    assert found.group_column is None
+    assert "group.possible" not in {finding.code for finding in found.findings}
+
+
+def test_rows_that_are_a_little_alike_are_a_finding_that_stops_nothing(explore: Explore) -> None:
+    rng = np.random.default_rng(5)
+    patient = np.repeat(np.arange(300), 5)
+    frame = numbers(1500).assign(patient_id=patient + 10_000)
+    frame["y"] = 0.5 * rng.normal(size=300)[patient] + rng.normal(size=1500)
+    found = explore(frame, "y", "regression")
+    assert found.group_column is None
+    (alike,) = [finding for finding in found.findings if finding.code == "group.possible"]
+    assert alike.columns == ("patient_id",)
+    assert alike.severity == "medium"
+    assert "--group 'patient_id'" in alike.consequence
 
 
 def test_time_is_suggested_only_when_the_words_speak_of_the_future(explore: Explore) -> None:

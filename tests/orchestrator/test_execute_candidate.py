@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.run import Manifest
 from mlagent.store.files import sha256_of
 from mlagent.store.journal import read_journal
+from mlagent.testing.command_line import NO_ENGINE, run_mlagent
 from mlagent.testing.engine import engine_problem
 from mlagent.testing.tables import build_tree
 
@@ -65,17 +65,6 @@ def crossed(rows: int = 1500) -> pd.DataFrame:
     return pd.DataFrame({"x1": x[:, 0], "x2": x[:, 1], "churned": np.where(left, "yes", "no")})
 
 
-def mlagent(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlagent", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **more},
-    )
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
@@ -90,7 +79,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "empty/notes.txt": "",
         },
     )
-    assert mlagent(folder, "plan", "churn model").returncode == 0
+    assert run_mlagent(folder, "plan", "churn model").returncode == 0
     return folder
 
 
@@ -100,7 +89,7 @@ def judged(project: Path) -> Path:
     if problem := engine_problem():
         pytest.skip(problem)
     words = ("--candidate", "product", "--mine", "--vault", "0.25", "--budget", "40s", "--json")
-    done = mlagent(project, "execute", *words)
+    done = run_mlagent(project, "execute", *words)
     assert done.returncode == 0, done.stderr
     return Path(json.loads(done.stdout)["folder"])
 
@@ -131,7 +120,9 @@ def test_it_is_judged_on_the_vault_and_packaged(project: Path, judged: Path) -> 
 
 @pytest.mark.docker
 def test_its_model_predicts_in_a_container(project: Path, judged: Path) -> None:
-    done = mlagent(project, "predict", judged.name, "churn.csv", "--out", "scored.csv", "--json")
+    done = run_mlagent(
+        project, "predict", judged.name, "churn.csv", "--out", "scored.csv", "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tier"] == "T3"
     scored = pd.read_csv(project / "scored.csv")
@@ -140,7 +131,7 @@ def test_its_model_predicts_in_a_container(project: Path, judged: Path) -> None:
 
 @pytest.mark.docker
 def test_it_cannot_be_replayed_and_says_what_to_do(project: Path, judged: Path) -> None:
-    done = mlagent(project, "execute", "--replay", judged.name)
+    done = run_mlagent(project, "execute", "--replay", judged.name)
     assert done.returncode == 2
     assert "a candidate that was handed in" in done.stderr
     assert "--candidate" in done.stderr
@@ -151,7 +142,7 @@ def test_below_linear_or_alike_linear_ships_and_the_name_of_an_option_stays_its_
     project: Path,
 ) -> None:
     words = ("--candidate", "option_b", "--vault", "0.25", "--budget", "40s", "--json")
-    done = mlagent(project, "execute", *words)
+    done = run_mlagent(project, "execute", *words)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     names = {row["name"] for row in told["evaluation"]["leaderboard"]}
@@ -163,7 +154,7 @@ def test_below_linear_or_alike_linear_ships_and_the_name_of_an_option_stays_its_
 @pytest.mark.docker
 def test_one_without_a_score_leaves_linear_and_a_sentence(project: Path) -> None:
     words = ("--candidate", "slow", "--vault", "0.25", "--budget", "30s", "--json")
-    done = mlagent(project, "execute", *words)
+    done = run_mlagent(project, "execute", *words)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["manifest"]["model_name"] == "linear"
@@ -194,7 +185,7 @@ def test_a_killed_run_goes_on_with_the_code_it_began_with(project: Path) -> None
     assert run is not None
     (project / "product" / "solution.py").write_text(CONSTANT)
     try:
-        done = mlagent(project, "execute", "--resume", "--json")
+        done = run_mlagent(project, "execute", "--resume", "--json")
     finally:
         (project / "product" / "solution.py").write_text(PRODUCT)
     assert done.returncode == 0, done.stderr
@@ -217,7 +208,7 @@ def test_what_cannot_hold_is_refused_before_anything_runs(
     project: Path, words: tuple[str, ...], said: str
 ) -> None:
     before = sorted((project / "runs").glob("*"))
-    done = mlagent(project, "execute", *words)
+    done = run_mlagent(project, "execute", *words)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -226,8 +217,8 @@ def test_what_cannot_hold_is_refused_before_anything_runs(
 
 def test_without_a_container_engine_it_does_not_run(project: Path) -> None:
     before = sorted((project / "runs").glob("*"))
-    more = {"DOCKER_HOST": "unix:///nonexistent.sock"}
-    done = mlagent(project, "execute", "--candidate", "product", "--mine", **more)
+    words = ("execute", "--candidate", "product", "--mine")
+    done = run_mlagent(project, *words, environment=NO_ENGINE)
     assert done.returncode == 4
     assert "No container engine answers" in done.stderr
     assert sorted((project / "runs").glob("*")) == before

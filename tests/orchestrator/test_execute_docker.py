@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.run import Seal
 from mlagent.data.frames import read_frame
 from mlagent.store.journal import read_journal
+from mlagent.testing.command_line import run_mlagent
 from mlagent.testing.engine import sandbox_or_skip
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
@@ -91,20 +91,6 @@ def predict(model, features):
 '''
 
 
-def mlagent(
-    folder: Path, *words: str, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlagent", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | (environment or {}),
-        timeout=400,
-    )
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _image() -> None:
     sandbox_or_skip()
@@ -134,9 +120,9 @@ def test_labels_of_the_vault_never_reach_a_container(tmp_path: Path) -> None:
         },
     )
     words = ("--target", TARGET, "--metric", "rmse", "--data", "claims.csv")
-    planned = mlagent(tmp_path, "plan", "predict the payout", *words)
+    planned = run_mlagent(tmp_path, "plan", "predict the payout", *words)
     assert planned.returncode == 0, planned.stderr
-    done = mlagent(
+    done = run_mlagent(
         tmp_path,
         "execute",
         "--budget",
@@ -212,7 +198,7 @@ EXPECTED = {
 def churn_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tries")
     write_csv(churn_frame(rows=2600), folder / "churn.csv")
-    assert mlagent(folder, "plan", "churn model").returncode == 0
+    assert run_mlagent(folder, "plan", "churn model").returncode == 0
     return folder
 
 
@@ -224,7 +210,7 @@ def test_a_hostile_candidate_ends_as_a_sentence_or_a_measured_score(
         churn_project.parent / name.replace(" ", "_"),
         {"solution.py": fit_and_predict(HOSTILE[name])},
     )
-    done = mlagent(churn_project, "try", str(folder), "--budget", "12s", "--json")
+    done = run_mlagent(churn_project, "try", str(folder), "--budget", "12s", "--json")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     entry = json.loads(done.stdout)["entry"]
@@ -243,17 +229,17 @@ def test_a_hostile_candidate_ends_as_a_sentence_or_a_measured_score(
 
 def test_a_try_before_any_run_stands_beside_the_dummy_and_counts_once(tmp_path: Path) -> None:
     write_csv(churn_frame(rows=2600), tmp_path / "churn.csv")
-    assert mlagent(tmp_path, "plan", "churn model").returncode == 0
+    assert run_mlagent(tmp_path, "plan", "churn model").returncode == 0
     code = HOSTILE["forges a score"].replace("return 0.5", "return 0.4")
     folder = build_tree(tmp_path / "linear", {"solution.py": fit_and_predict(code)})
     for _ in range(2):
-        done = mlagent(tmp_path, "try", str(folder), "--mine", "--budget", "12s")
+        done = run_mlagent(tmp_path, "try", str(folder), "--mine", "--budget", "12s")
         assert done.returncode == 0, done.stderr
         assert "dummy: 0.5000" in done.stdout
         assert "difference to dummy: +0.0000" in done.stdout
         assert "`mlagent execute` scores one" in done.stdout
         assert "place 1 of 1" in done.stdout
-    board = json.loads(mlagent(tmp_path, "board", "--json").stdout)
+    board = json.loads(run_mlagent(tmp_path, "board", "--json").stdout)
     assert {(row["name"], row["runs"]) for row in board["rows"]} == {("my-linear", 2), ("dummy", 2)}
     assert board["tries"] == 1
     assert "no linear baseline" in board["note"]
@@ -261,10 +247,10 @@ def test_a_try_before_any_run_stands_beside_the_dummy_and_counts_once(tmp_path: 
 
 def test_a_replayed_run_predicts_the_same_bytes(churn_project: Path) -> None:
     words = ("execute", "--budget", "34s", "--select", "ml-engineer=option_b", "--json")
-    first = mlagent(churn_project, *words)
+    first = run_mlagent(churn_project, *words)
     assert first.returncode == 0, first.stderr
     run = json.loads(first.stdout)["run"]
-    second = mlagent(churn_project, *words, "--replay", run)
+    second = run_mlagent(churn_project, *words, "--replay", run)
     assert second.returncode == 0, second.stderr
     predicted = []
     for done in (first, second):
@@ -276,7 +262,7 @@ def test_a_replayed_run_predicts_the_same_bytes(churn_project: Path) -> None:
 
 
 def test_without_a_vault_the_score_is_of_the_recipe(churn_project: Path) -> None:
-    done = mlagent(
+    done = run_mlagent(
         churn_project,
         *("execute", "--budget", "30s", "--vault", "0", "--json"),
         *("--select", "ml-engineer=option_a"),
@@ -290,7 +276,7 @@ def test_without_a_vault_the_score_is_of_the_recipe(churn_project: Path) -> None
 
 def test_a_killed_run_goes_on_and_keeps_what_was_finished(tmp_path: Path) -> None:
     write_csv(churn_frame(rows=2600), tmp_path / "churn.csv")
-    assert mlagent(tmp_path, "plan", "churn model").returncode == 0
+    assert run_mlagent(tmp_path, "plan", "churn model").returncode == 0
     words = ("execute", "--budget", "40s", "--select", "ml-engineer=option_b")
     process = subprocess.Popen(
         [sys.executable, "-m", "mlagent", *words],
@@ -309,7 +295,7 @@ def test_a_killed_run_goes_on_and_keeps_what_was_finished(tmp_path: Path) -> Non
     (run,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     assert not (run / "manifest.json").exists()
     before = [event for event in read_journal(run / "journal.jsonl") if event.kind == "job.end"]
-    done = mlagent(tmp_path, "execute", "--resume")
+    done = run_mlagent(tmp_path, "execute", "--resume")
     assert done.returncode == 0, done.stderr
     assert (run / "manifest.json").exists()
     events = read_journal(run / "journal.jsonl")

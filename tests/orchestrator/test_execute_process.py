@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,22 +19,13 @@ from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.run import Ledger, Manifest
 from mlagent.store.files import sha256_of
 from mlagent.store.journal import read_journal
+from mlagent.testing.command_line import NO_ENGINE, run_mlagent
 from mlagent.testing.tables import churn_frame, write_csv
 
-NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent.sock"}
 BUDGET_S = 24
 
 
-def mlagent(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlagent", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | NO_ENGINE,
-        timeout=300,
-    )
+mlagent = partial(run_mlagent, environment=NO_ENGINE)
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +246,7 @@ def test_the_first_ctrl_c_ends_training_and_judges_the_best_so_far(tmp_path: Pat
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | NO_ENGINE,
+        env={**os.environ, **NO_ENGINE},
     )
     assert process.stdout is not None
     lines = []
