@@ -310,7 +310,10 @@ def limit_threads(threads: int) -> None:
 
 
 def command_folds(args: argparse.Namespace) -> None:
-    """Every fold in processes of its own, `--parallel` at a time. For class B code only."""
+    """Every fold in processes of its own, `--parallel` at a time. For class B code only.
+
+    schedules.json, when it is there: number of the fold -> the schedule that its fit follows.
+    """
     import numpy
 
     candidate = args.input / "candidate"
@@ -322,10 +325,13 @@ def command_folds(args: argparse.Namespace) -> None:
         raise ValueError(f"folds.npy has shape {roles.shape}, the table has {len(train)} rows")
     probe = args.input / "probe.parquet"
     solution = load_solution(candidate)
+    followed = args.input / "schedules.json"
+    schedules = json.loads(followed.read_text("utf-8")) if followed.exists() else {}
 
     def start(number: int) -> Fold:
         threads, share = fold_share(number, len(roles), args.parallel, int(whole.get("threads", 1)))
         spec = {**whole, "threads": threads, "budget_s": whole["budget_s"] * share}
+        spec["replay"] = schedules.get(str(number))  # never that of the fit on all rows
 
         def fit(folder: Path) -> None:
             limit_threads(threads)

@@ -28,6 +28,7 @@ from .jobs import MB, Desk, never
 from .left_nothing import without_model, without_predictions
 
 MODEL_MB = 1024
+SCHEDULE_MB = 4
 APART_GRACE_S = 8.0
 """Seconds beyond its budget that a stranger's first fit gets for the container and its imports;
 later folds get what the first prediction needed for that, see `grace_after`."""
@@ -54,6 +55,7 @@ class FoldResult:
         fit_seconds, predict_seconds: of all folds together.
         busy_seconds: wall clock during which at least one fold was inside `fit`.
         probe: prediction of the first fold's model on the probe rows, when one was asked for.
+        schedules: number of the fold as text -> what its fit did, for a replay.
     """
 
     name: str
@@ -63,6 +65,7 @@ class FoldResult:
     predict_seconds: float = 0.0
     busy_seconds: float = 0.0
     probe: np.ndarray | None = None
+    schedules: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -118,6 +121,7 @@ def score_on_folds(
     probe: Path | None = None,
     probe_rows: int = 0,
     interruptible: bool = True,
+    schedules: Mapping[str, Any] | None = None,
 ) -> FoldResult:
     """Class B: all folds in one job. Checks every array before it is believed.
 
@@ -128,6 +132,8 @@ def score_on_folds(
         budget_s: seconds for the fit of each fold.
         probe: features to be predicted with the first fold's model.
         interruptible: False for a baseline: the first Ctrl-C leaves it alone.
+        schedules: number of the fold as text -> what its fit follows instead of the clock; such a
+            fit may take twice its budget.
     """
     assert candidate.code == "B", "candidates of strangers get one container per fold"
     arranged = desk.folder(f"in/folds-{candidate.name}") / "folds.npy"
@@ -135,11 +141,16 @@ def score_on_folds(
     inputs = {"candidate": candidate.path, "train.parquet": train, "folds.npy": arranged}
     if probe is not None:
         inputs["probe.parquet"] = probe
+    if schedules:
+        inputs["schedules.json"] = arranged.with_name("schedules.json")
+        inputs["schedules.json"].write_text(json.dumps(schedules), encoding="utf-8")
+        budget_s *= 2
     columns = width(truth)
     held = [int((row == 2).sum()) for row in folds]
     side_by_side = at_once(len(folds), desk.cpus)
     outputs = {f"oof_{i}.npy": rows * columns * 8 + 256 for i, rows in enumerate(held)}
     outputs |= {"probe.npy": probe_rows * columns * 8 + 256, "folds.json": MB}
+    outputs |= {f"schedule_{i}.json": SCHEDULE_MB * MB for i in range(len(folds))}
     outcome = desk.run(
         "ml-engineer",
         f"folds {candidate.name}",
@@ -157,6 +168,8 @@ def score_on_folds(
     told = _folds_json(outcome)
     result.busy_seconds = busy_seconds(told)
     for index, rows in enumerate(held):
+        if schedule := _json_object(outcome, f"schedule_{index}.json"):
+            result.schedules[str(index)] = schedule
         entry = told.get(index, {})
         result.fit_seconds += _number(entry.get("fit_seconds"))
         result.predict_seconds += _number(entry.get("predict_seconds"))
@@ -289,7 +302,7 @@ def fit(
         f"fit {candidate.name}",
         "fit",
         inputs={"candidate": candidate.path, "train.parquet": train},
-        outputs={"model.pkl": MODEL_MB * MB, "fit.json": MB, "schedule.json": 4 * MB},
+        outputs={"model.pkl": MODEL_MB * MB, "fit.json": MB, "schedule.json": SCHEDULE_MB * MB},
         into=into,
         wall_s=budget_s + grace_s,
         code=candidate.code,

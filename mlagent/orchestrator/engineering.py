@@ -64,7 +64,7 @@ def score_candidates(bench: Bench, state: State) -> None:
     folds = len(state.folds)
     option = state.request.engineer
 
-    state.linear = author(bench, state, "linear", LINEAR_BUDGET_S)
+    state.linear = author(bench, state, "linear", LINEAR_BUDGET_S, final=True)
     probe, probe_rows = _probe(bench, state)
     begun = bench.clock()
     bench.desk.progress.update(candidate="linear", folds=folds)
@@ -140,6 +140,7 @@ def _score(
             probe=probe,
             probe_rows=probe_rows,
             interruptible=candidate is not state.linear,
+            schedules=_fold_schedules(state, candidate.name),
         )
         save_folds(bench.run, known)
     state.scored[candidate.name] = known
@@ -195,6 +196,13 @@ def engineer_candidate(
     if final or not (state.facts["resumed"] and (home / "spec.json").exists()):
         write_json(home / "spec.json", candidate_spec(bench, state, handed.name, budget_s))
     return CandidateFolder(handed.name, home, handed.code)
+
+
+def _fold_schedules(state: State, name: str) -> dict[str, Any] | None:
+    """What the fits of one candidate on the folds follow in a replay."""
+    schedules = state.facts.get("replay_schedules") or {}
+    found = schedules.get("folds", {}).get(name)
+    return found if isinstance(found, dict) else None
 
 
 def _replay(state: State, name: str) -> dict[str, Any] | None:

@@ -96,8 +96,14 @@ def fit_winner(bench: Bench, state: State) -> None:
     if not winner.ok:
         raise MlagentError(f"No candidate left a model: {winner.outcome}.")
     if winner.schedule is not None:
+        folds = {name: one.schedules for name, one in state.scored.items() if one.schedules}
         write_json(
-            bench.run.file("artifacts/ml-engineer/schedules.json"), {state.winner: winner.schedule}
+            bench.run.file("artifacts/ml-engineer/schedules.json"),
+            {
+                "linear": state.fitted["linear"].schedule,
+                state.winner: winner.schedule,
+                "folds": folds,
+            },
         )
     bench.journal.append(
         "fitted",

@@ -39,6 +39,7 @@ LEAST_FOLD_S = 2.0
 worth."""
 BESIDE_S = 3.5
 """What containers and baselines usually take of the folds' share."""
+VALIDATION_PLAN = "artifacts/statistical-analyst/validation_plan.json"
 SKIPPED_ROLES = {"id", "constant", "excluded", "target"}
 
 
@@ -306,6 +307,9 @@ def analyse_rows(bench: Bench, state: State) -> None:
         kind,
         lambda fits: fold_seconds(bench, state.request.budget_s, fits),
     )
+    if (replayed := state.request.replay) is not None:
+        before = replayed.read(VALIDATION_PLAN, ValidationPlan)
+        folds, repeats, why = before.folds, before.repeats, before.why
     judged_rows = len(state.judged) or len(state.dev)
     spread = _base(state.table.y[state.dev], task.kind == "binary")
     proposed = ValidationPlan(
@@ -334,7 +338,7 @@ def analyse_rows(bench: Bench, state: State) -> None:
             wall_s=max(20.0, state.request.budget_s * shares.analyse),
         )
         bench.run.write("artifacts/statistical-analyst/analysis.json", found)
-        bench.run.write("artifacts/statistical-analyst/validation_plan.json", found.validation_plan)
+        bench.run.write(VALIDATION_PLAN, found.validation_plan)
         (folder / "result.json").unlink(missing_ok=True)
     if found.validation_plan.kind != kind:
         raise BadInput(

@@ -1,8 +1,8 @@
 """`execute --replay RUN`: what that run was started with holds again, and its schedule is followed.
 
 Guarantees: seed, budget, vault, test file, refit and selection are the replayed run's; a flag, a
-table or a plan that would change what it learned from is refused. Does not guarantee equal dev
-scores: the fits on the folds follow the clock.
+table or a plan that would change what it learned from is refused; folds, and the fits on them, are
+the replayed run's too. Does not guarantee the same on another machine, image or number of threads.
 """
 
 from __future__ import annotations

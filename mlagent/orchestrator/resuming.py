@@ -50,6 +50,7 @@ def save_folds(run: RunFolder, result: FoldResult) -> None:
         "fit_seconds": result.fit_seconds,
         "predict_seconds": result.predict_seconds,
         "busy_seconds": result.busy_seconds,
+        "schedules": result.schedules,
     }
     write_json(folder / "done.json", facts)
 

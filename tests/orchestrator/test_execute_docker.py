@@ -245,20 +245,24 @@ def test_a_try_before_any_run_stands_beside_the_dummy_and_counts_once(tmp_path: 
     assert "no linear baseline" in board["note"]
 
 
-def test_a_replayed_run_predicts_the_same_bytes(churn_project: Path) -> None:
+def test_a_replayed_run_has_the_same_predictions_and_scores(churn_project: Path) -> None:
     words = ("execute", "--budget", "34s", "--select", "ml-engineer=option_b", "--json")
     first = run_mlagent(churn_project, *words)
     assert first.returncode == 0, first.stderr
     run = json.loads(first.stdout)["run"]
     second = run_mlagent(churn_project, *words, "--replay", run)
     assert second.returncode == 0, second.stderr
-    predicted = []
+    predicted, scored = [], []
     for done in (first, second):
-        folder = Path(json.loads(done.stdout)["folder"])
-        assert json.loads(done.stdout)["manifest"]["model_name"] == "option_b"
-        vault = read_frame(folder / "predictions" / "vault.parquet").sort_values("row")
-        predicted.append(vault["model"].to_numpy().tobytes())
+        told = json.loads(done.stdout)
+        assert told["manifest"]["model_name"] == "option_b"
+        vault = read_frame(Path(told["folder"]) / "predictions" / "vault.parquet")
+        predicted.append(vault.sort_values("row")["model"].to_numpy().tobytes())
+        evaluation = Evaluation.model_validate(told["evaluation"])
+        board = [(row.name, row.score, row.folds) for row in evaluation.leaderboard]
+        scored.append((board, evaluation.model, evaluation.threshold, evaluation.importance))
     assert predicted[0] == predicted[1]
+    assert scored[0] == scored[1]
 
 
 def test_without_a_vault_the_score_is_of_the_recipe(churn_project: Path) -> None:
