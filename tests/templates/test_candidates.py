@@ -174,6 +174,22 @@ def test_replay_also_repeats_fits_on_time_and_group_splits(
     assert np.isfinite(original).all()
 
 
+def test_a_linear_model_that_read_a_sample_is_replayed_on_that_sample(
+    load: Callable[[str], Any], churn: Callable[..., Any]
+) -> None:
+    table = churn("regression")
+    solution = load("linear")
+    whole = solution.run(table.train, table.spec, table.test)
+    schedule = json.loads(Path("schedule.json").read_text())
+    assert schedule["settings"]["rows"] == len(table.train)
+    schedule["settings"]["rows"] = 150
+    replay = {**table.spec, "replay": schedule, "budget_s": 0.001}
+    sampled = solution.run(table.train, replay, table.test)
+    assert json.loads(Path("schedule.json").read_text())["settings"]["rows"] == 150
+    assert sampled.tobytes() != whole.tobytes()
+    assert solution.run(table.train, replay, table.test).tobytes() == sampled.tobytes()
+
+
 def test_replaying_option_a_gives_the_same_bytes(
     load: Callable[[str], Any], churn: Callable[..., Any]
 ) -> None:
