@@ -3,7 +3,7 @@ class LinearModel:
 
     def __init__(self, problem, view, learner, rounds, scale):
         self.reader, self.view, self.learner = problem.reader, view, learner
-        self.rounds, self.scale = rounds, scale
+        self.rounds, self.scale, self.shift = rounds, scale, 0.0
         self.target = problem.target.take(slice(0, 0))
         self.prior = problem.target.prior()
 
@@ -15,7 +15,7 @@ class LinearModel:
         else:
             x = self.view.transform(self.reader.transform(features))
             result = self.learner.predict(x, self.rounds)
-            result = result if self.scale is None else self.scale.back(result)
+            result = result if self.scale is None else self.scale.back(result) + self.shift
         return self.target.widen(np.where(np.isfinite(result), result, self.prior))
 
     def coefficients(self):
@@ -42,8 +42,11 @@ class LinearModel:
         return table.iloc[order].reset_index(drop=True)
 
 
-def fit_on_all(problem, params, rounds):
-    """The linear model on all training rows with one strength of the penalty."""
+def fit_on_all(problem, params, rounds, shift=0.0):
+    """The linear model on all training rows with one strength of the penalty.
+
+    `shift`: what held-out rows ask for when a quantile is to be met (see `Member`).
+    """
     scale, y = None, problem.target.y
     if problem.target.task == "regression":
         scale = Scale(y, params.get("log"))
@@ -55,7 +58,9 @@ def fit_on_all(problem, params, rounds):
     learner = Linear({}, problem.target, problem.spec["seed"], problem.spec["threads"])
     with threadpool_limits(1, user_api="blas"):  # more would wait for each other at this size
         learner.fit(x, y[rows], None, None, rounds, math.inf)
-    return LinearModel(problem, view, learner, rounds, scale)
+    model = LinearModel(problem, view, learner, rounds, scale)
+    model.shift = shift
+    return model
 
 
 def predict(model, features):
