@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from mlagent.content import Content  # noqa: E402
-from mlagent.doors.claude_code.exporting import export_agents  # noqa: E402
 from mlagent.doors.claude_code.files import export_files  # noqa: E402
 
 
@@ -42,8 +41,14 @@ def main() -> None:
             sys.exit(f"out of date: {', '.join(stale)}; run `make fix`")
         print("plugin: true")
         return
-    done = export_agents(Content(), "plugin", ROOT, force=False)
-    print(f"plugin: {len(done.written)} files written, {len(done.same)} unchanged")
+    stale = drifted()
+    wanted = export_files(Content(), "plugin")
+    for path in stale:
+        (ROOT / path).unlink(missing_ok=True)
+        if path in wanted:
+            (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / path).write_bytes(wanted[path].encode())
+    print(f"plugin: {len(stale)} of {len(wanted)} files brought up to date")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,16 @@ class ClaudeCodeAgent(Record):
         return self
 
 
+class ClaudeCodeExport(Record):
+    """exported.json: what an export wrote, so that the next one knows its own files."""
+
+    schema_: Literal["mlagent/claude-code-export/v1"] = Field(alias="schema")
+    mlagent: str = Field(description="version that wrote it")
+    files: dict[str, Sha256] = Field(
+        description="path below the output folder -> sha256 of the text, with LF at line ends"
+    )
+
+
 class PolicyPlanning(Record):
     min_options: int
     max_options: int

@@ -1,9 +1,9 @@
 """`mlagent agents export`: writes the files, and merges the hooks into settings.json.
 
-Guarantees: all files are made before the first is written; a file of somebody else's is never
-overwritten unless `force`, and then only after a copy of it was kept; settings.json is only added
-to, after a copy was kept; a second export without a change writes nothing. Each file is written by
-rename. Does not install anything and does not start Claude Code.
+Guarantees: all files are made before the first is written; a file that no export wrote, or that
+somebody changed since, is never overwritten unless `force`, and then only after a copy of it was
+kept; settings.json is only added to, after a copy was kept; a second export without a change writes
+nothing. Each file is written by rename. Does not install anything and does not start Claude Code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
 from mlagent.store.files import write_atomically
 
-from .agent_text import GENERATED
+from .earlier import in_the_way
 from .files import PLACES, SCOPES, Scope, export_files, hook_groups
 from .settings_merge import hooks_are_off, merged
 
@@ -66,7 +66,7 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
 
     Args:
         out: the project, the configuration folder of the user, or the folder of the marketplace.
-        force: replace files that mlagent did not write; copies of them are kept.
+        force: replace files that no export wrote as they stand there; copies of them are kept.
 
     Raises:
         BadInput: an unknown scope, a file in the way, or a settings.json that cannot be merged.
@@ -79,17 +79,16 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
         raise BadInput(f"{str(folder)!r} is no folder.", remedy="Give --out a folder.")
     files = export_files(content, chosen)
     notes = _leave_attributes(folder, files)
-    foreign = _foreign(folder, chosen, files)
-    if foreign and not force:
-        shown = ", ".join(repr(str(folder / path)) for path in foreign[:MAX_LISTED])
-        more = f" and {len(foreign) - MAX_LISTED} more" if len(foreign) > MAX_LISTED else ""
+    replaced = in_the_way(folder, chosen, files)
+    if replaced and not force:
+        shown = ", ".join(repr(str(folder / path)) for path in replaced[:MAX_LISTED])
+        more = f" and {len(replaced) - MAX_LISTED} more" if len(replaced) > MAX_LISTED else ""
         raise BadInput(
-            f"mlagent did not write {shown}{more}, so nothing was changed.",
+            f"mlagent did not write {shown}{more} as it stands there, so nothing was changed.",
             remedy="Move it away, choose another --out, or give --force: a copy is kept.",
         )
-    replaced = list(foreign)
     if chosen != "plugin":
-        name = f"{PLACES[chosen].root}/settings.json".removeprefix("/")
+        name = PLACES[chosen].inside("settings.json")
         before = _text(folder / name)
         files[name] = merged(before, hook_groups(chosen), str(folder / name))
         if hooks_are_off(files[name]):
@@ -133,33 +132,6 @@ def _leave_attributes(folder: Path, files: dict[str, str]) -> list[str]:
             if "*.md text eol=lf" not in there:
                 notes.append(f"{path} is yours and was left; add '*.md text eol=lf' to it.")
     return notes
-
-
-def _foreign(folder: Path, scope: Scope, files: dict[str, str]) -> list[str]:
-    """The files in the way that no export wrote.
-
-    Ours are: what is equal, a subagent with our line, a marketplace of our plugin alone, and
-    everything in the folder of our own name.
-    """
-    root = PLACES[scope].root
-    own = f"{root}/" if scope == "plugin" else f"{root}/mlagent/".removeprefix("/")
-    found = []
-    for path, text in files.items():
-        target = folder / path
-        if target.is_symlink() or (target.exists() and not target.is_file()):
-            found.append(path)
-        elif target.exists() and not path.startswith(own):
-            there = target.read_bytes().decode("utf-8", "replace")
-            if there != text and not _is_ours(path, there):
-                found.append(path)
-    return found
-
-
-def _is_ours(path: str, there: str) -> bool:
-    if path.endswith("marketplace.json"):
-        source = f'"source": "./{PLACES["plugin"].root}"'
-        return source in there and there.count('"source"') == 1
-    return GENERATED in there
 
 
 def _text(path: Path) -> str | None:

@@ -7,6 +7,7 @@ it belongs to the user, and `settings_merge` only adds to it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from mlagent import __version__
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
 from mlagent.contracts.base import ROLES
+from mlagent.contracts.claude_code import ClaudeCodeExport
 
 from .agent_text import agent_markdown
 from .hook.entry import PLUGIN
@@ -41,24 +43,33 @@ class Place(NamedTuple):
     """Where an export lies, as its own files see it.
 
     root: folder of the scope inside the output folder. hook: folder of the hook, inside `root`.
-    contracts: folder of the copies, inside `root`. shell: `root` in a hook's command.
+    contracts: folder of the copies, inside `root`. record: what was exported, inside `root`.
+    shell: `root` in a hook's command.
     """
 
     root: str
     hook: str
     contracts: str
+    record: str
     shell: str
+
+    def inside(self, path: str) -> str:
+        """A path below `root`, as a path below the output folder."""
+        return f"{self.root}/{path}".removeprefix("/")
 
 
 PLACES: Mapping[Scope, Place] = {
     "project": Place(
-        ".claude", "mlagent/hook", "mlagent/contracts", '"$CLAUDE_PROJECT_DIR"/.claude'
+        ".claude", "mlagent/hook", "mlagent/contracts", "mlagent/exported.json",
+        '"$CLAUDE_PROJECT_DIR"/.claude',
     ),
     "user": Place(
-        "", "mlagent/hook", "mlagent/contracts", '"${CLAUDE_CONFIG_DIR:-$HOME/.claude}"'
+        "", "mlagent/hook", "mlagent/contracts", "mlagent/exported.json",
+        '"${CLAUDE_CONFIG_DIR:-$HOME/.claude}"',
     ),
     "plugin": Place(
-        f"plugins/{PLUGIN}", "hooks/hook", "contracts", '"${CLAUDE_PLUGIN_ROOT}"'
+        f"plugins/{PLUGIN}", "hooks/hook", "contracts", "exported.json",
+        '"${CLAUDE_PLUGIN_ROOT}"',
     ),
 }  # fmt: skip
 
@@ -70,13 +81,12 @@ def export_files(content: Content, scope: Scope) -> dict[str, str]:
     policy = compile_policy(content, contracts, works)
     found: dict[str, str] = {}
     for role in ROLES:
-        shown = f"{place.root}/{place.contracts}/{role}.yaml".removeprefix("/")
         copy = f"{place.contracts}/{role}.yaml"
         found[f"agents/{role}.md"] = agent_markdown(
             content,
             contracts[role],
             works[role],
-            contract_place=shown if scope == "project" else copy,
+            contract_place=place.inside(copy) if scope == "project" else copy,
             contract_sha256=contract_sha256(content, role),
         )
         found[copy] = content.text(f"contracts/{role}.yaml")
@@ -87,10 +97,25 @@ def export_files(content: Content, scope: Scope) -> dict[str, str]:
         found |= _plugin_files(content, {role: contracts[role].role for role in ROLES})
     else:
         found["agents/.gitattributes"] = ATTRIBUTES
-    inside = {f"{place.root}/{path}".removeprefix("/"): text for path, text in found.items()}
+    inside = {place.inside(path): text for path, text in found.items()}
     if scope == "plugin":
         inside[".claude-plugin/marketplace.json"] = _json(_marketplace(place.root))
+    inside[place.inside(place.record)] = _json(record_of(inside).model_dump(mode="json"))
     return dict(sorted(inside.items()))
+
+
+def record_of(files: Mapping[str, str]) -> ClaudeCodeExport:
+    """By which the next export knows the files of this one."""
+    return ClaudeCodeExport(
+        schema_="mlagent/claude-code-export/v1",
+        mlagent=__version__,
+        files={path: text_sha256(text.encode()) for path, text in sorted(files.items())},
+    )
+
+
+def text_sha256(data: bytes) -> str:
+    """Of a text file, whatever line ends git gave it."""
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def hook_sources() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from exported import CONTENT, export, tree
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlagent.agents.registry import load_contracts
@@ -23,7 +23,7 @@ from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.documents import load_yaml, read_record, validate_record
 from mlagent.doors.claude_code.agent_text import GENERATED, TIER_MODELS, subagent_file
 from mlagent.doors.claude_code.checking import check_folder
-from mlagent.doors.claude_code.exporting import default_folder
+from mlagent.doors.claude_code.exporting import default_folder, export_agents
 from mlagent.doors.claude_code.files import SCOPES, SKILLS, export_files
 from mlagent.doors.claude_code.frontmatter import (
     DOCUMENTED_KEYS,
@@ -179,13 +179,17 @@ def test_every_model_tier_has_a_documented_model(tier: str) -> None:
 
 
 @given(st.text(max_size=2000))
+@example("---")
+@example("one\\ntwo --- three")
 def test_any_description_becomes_one_quoted_line(text: str) -> None:
     page = subagent_file("a-b", text, ["Read"], "sonnet", "red", "body")
     line = page.split("\n")[2]
     said = json.loads(line.removeprefix("description: "))
     assert len(said) <= MAX_DESCRIPTION
     assert page.split("\n")[3] == "tools: Read"
-    assert said == " ".join(text.split()) or said.endswith("...")
+    assert "---" not in said
+    words = re.sub("-{3,}", "--", " ".join(text.replace("\\n", " ").split()))
+    assert said == words or said.endswith("...")
 
 
 @pytest.mark.parametrize("name", ["Plan", "a b", "-a", "a:b", "", "general-purpose", "a--b", "ä"])
@@ -252,7 +256,7 @@ def test_a_marketplace_of_others_and_a_link_are_in_the_way(tmp_path: Path) -> No
     link = tmp_path / "b" / ".claude" / "agents" / "ml-engineer.md"
     link.parent.mkdir(parents=True)
     link.symlink_to(other)
-    with pytest.raises(BadInput, match="did not write"):
+    with pytest.raises(BadInput, match="is a link"):
         export(tmp_path / "b")
 
 
@@ -265,15 +269,83 @@ def test_a_gitattributes_of_the_user_stays(tmp_path: Path) -> None:
     assert "text eol=lf" in done.notes[0]
 
 
-def test_an_older_export_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scope", SCOPES)
+def test_an_older_export_is_brought_up_to_date(scope: str, tmp_path: Path) -> None:
+    older = tmp_path / "content" / "agents" / "ml-engineer" / "claude_code.yaml"
+    older.parent.mkdir(parents=True)
+    text = CONTENT.text("agents/ml-engineer/claude_code.yaml")
+    older.write_text(text.replace("- plan.yaml\n", "- plan.yaml\n- notes/*.md\n"))
+    out = tmp_path / "out"
+    export_agents(Content(tmp_path / "content"), scope, out, force=False)
+    for file in out.rglob("*.md"):  # as git gives them with autocrlf
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    done = export(out, scope)
+    assert f"{AGENT_FOLDERS[scope]}/ml-engineer.md" in done.written
+    assert any(path.endswith("policy.json") for path in done.written)
+    assert done.kept == ()
+    export(tmp_path / "new", scope)
+    assert tree(out) == tree(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("scope", "path"),
+    [
+        ("project", ".claude/agents/ml-engineer.md"),
+        ("project", ".claude/mlagent/contracts/ml-engineer.yaml"),
+        ("user", "agents/data-explorer.md"),
+        ("plugin", f"{PLUGIN}/agents/ml-engineer.md"),
+        ("plugin", f"{PLUGIN}/README.md"),
+        ("plugin", ".claude-plugin/marketplace.json"),
+    ],
+)
+def test_a_file_in_our_own_folders_is_not_ours_for_that(
+    scope: str, path: str, tmp_path: Path
+) -> None:
+    """One that a person wrote there, and one of ours that a person changed since."""
+    fresh, edited = tmp_path / "fresh" / path, tmp_path / "edited" / path
+    fresh.parent.mkdir(parents=True)
+    fresh.write_text("mine\n")
+    export(tmp_path / "edited", scope)
+    edited.write_text(edited.read_text() + "\nmy own line\n")
+    for file in (fresh, edited):
+        out = tmp_path / file.relative_to(tmp_path).parts[0]
+        before = tree(out)
+        with pytest.raises(BadInput) as caught:
+            export(out, scope)
+        assert str(file) in caught.value.message
+        assert "--force" in caught.value.remedy
+        assert tree(out) == before
+        mine = file.read_bytes()
+        assert export(out, scope, force=True).kept == (f"{path}.backup-1",)
+        assert file.with_name(f"{file.name}.backup-1").read_bytes() == mine
+        assert export(out, scope).written == ()
+
+
+def test_a_record_of_an_export_that_is_none_makes_nothing_ours(tmp_path: Path) -> None:
     export(tmp_path)
     agent = tmp_path / ".claude" / "agents" / "ml-engineer.md"
-    whole = agent.read_bytes()
-    agent.write_text(agent.read_text().replace("Execution mode", "Old mode"))
-    done = export(tmp_path)
-    assert done.written == (".claude/agents/ml-engineer.md",)
-    assert done.kept == ()
-    assert agent.read_bytes() == whole
+    agent.write_text("mine\n")
+    for text in ("{", "[]", '{"schema": "mlagent/claude-code-export/v1"}', "\udcff"):
+        record = tmp_path / ".claude" / "mlagent" / "exported.json"
+        record.write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(BadInput, match=r"ml-engineer\.md.*exported\.json"):
+            export(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_a_link_or_a_folder_is_in_the_way_also_under_force(kind: str, tmp_path: Path) -> None:
+    place = tmp_path / ".claude" / "agents" / "ml-engineer.md"
+    place.parent.mkdir(parents=True)
+    other = tmp_path / "other.md"
+    other.write_text("somebody's\n")
+    if kind == "link":
+        place.symlink_to(other)
+    else:
+        place.mkdir()
+    before = tree(tmp_path)
+    with pytest.raises(BadInput, match=r"ml-engineer\.md.*nothing was changed"):
+        export(tmp_path, force=True)
+    assert tree(tmp_path) == before
 
 
 # --- the command ---
