@@ -8,7 +8,6 @@ nothing. Each file is written by rename. Does not install anything and does not 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from mlagent.store.files import write_atomically
 from .earlier import in_the_way
 from .files import PLACES, SCOPES, Scope, export_files, hook_groups
 from .settings_merge import hooks_are_off, merged
+from .user_folder import is_the_users, user_folder
 
 DEFAULT_PLUGIN_FOLDER = "mlagent-plugin"
 MAX_LISTED = 5
@@ -56,8 +56,7 @@ class Exported:
 def default_folder(scope: Scope) -> Path:
     """Where `--out` points when it is not given."""
     if scope == "user":
-        configured = os.environ.get("CLAUDE_CONFIG_DIR")
-        return Path(configured) if configured else Path.home() / ".claude"
+        return user_folder()
     return Path() if scope == "project" else Path(DEFAULT_PLUGIN_FOLDER)
 
 
@@ -69,7 +68,8 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
         force: replace files that no export wrote as they stand there; copies of them are kept.
 
     Raises:
-        BadInput: an unknown scope, a file in the way, or a settings.json that cannot be merged.
+        BadInput: an unknown scope, the user's own folder as a project, a file in the way, or a
+            settings.json that cannot be merged.
     """
     chosen = next((known for known in SCOPES if known == scope), None)
     if chosen is None:
@@ -77,6 +77,12 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
     folder = out if out is not None else default_folder(chosen)
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{str(folder)!r} is no folder.", remedy="Give --out a folder.")
+    if chosen == "project" and is_the_users(folder / ".claude"):
+        raise BadInput(
+            f"{str(folder.resolve() / '.claude')!r} is your own configuration of Claude Code, for "
+            "all projects, and not a project's. Nothing was changed.",
+            remedy="Go into the project, or name it with --out; for all projects: --scope user.",
+        )
     files = export_files(content, chosen)
     notes = _leave_attributes(folder, files)
     replaced = in_the_way(folder, chosen, files)

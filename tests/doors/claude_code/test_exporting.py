@@ -391,3 +391,39 @@ def test_the_default_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "c"))
     assert default_folder("user") == tmp_path / "c"
     assert default_folder("project") == Path()
+
+
+@pytest.mark.parametrize("how", ["default", "out", "link", "configured"])
+def test_the_home_folder_is_no_project(
+    how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    home.mkdir()
+    other.symlink_to(home)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    monkeypatch.chdir(home)
+    out = {"default": None, "out": home, "link": other, "configured": tmp_path / "p"}[how]
+    if how == "configured":
+        monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "p" / ".claude"))
+    with pytest.raises(BadInput, match="not a project's") as caught:
+        export_agents(CONTENT, "project", out, force=True)
+    assert "--scope user" in caught.value.remedy
+    assert tree(tmp_path) == {}
+    export_agents(CONTENT, "user", None, force=False)
+    assert (default_folder("user") / "agents" / "ml-engineer.md").is_file()
+    export_agents(CONTENT, "project", home / "work", force=False)
+    assert (home / "work" / ".claude" / "agents" / "ml-engineer.md").is_file()
+
+
+def test_without_a_home_a_project_is_exported_and_the_user_scope_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    export(tmp_path)
+    with pytest.raises(BadInput, match="home folder"):
+        export_agents(CONTENT, "user", None, force=False)
