@@ -92,6 +92,8 @@ def agents_check(
                 screen.print(f"    {rule.rule}: {rule.what}")
         for line in found.skipped:
             screen.print(f"left out    {line}")
+        for line in found.warnings:
+            screen.print(f"warning     {line}")
         loading = sum(file.verdict.loads for file in found.files)
         screen.print(
             f"{loading} of {len(found.files)} files load "

@@ -94,6 +94,9 @@ class AgentCheck(Record):
     ok: bool = Field(description="every file loads, no name twice, and --strict found nothing")
     files: tuple[CheckedFile, ...]
     skipped: tuple[str, ...]
+    warnings: tuple[str, ...] = Field(
+        default=(), description="settings files that switch hooks off; they do not count for ok"
+    )
 
 
 class ImportedSection(Record):

@@ -15,9 +15,11 @@ from mlagent.contracts.agent_files import AgentCheck, CheckedFile
 from mlagent.contracts.errors import BadInput
 from mlagent.sandbox.sanitize import clean_line
 
+from .hooks_off import hooks_off
 from .loading import MEASURED_ON, Loaded, load
 from .sources import Source, read_sources
 from .strict import broken_rules
+from .user_folder import is_the_users, user_folders
 
 _PAGES = re.compile(
     r"(readme|license|licence|changelog|contributing|code_of_conduct|security|support)\b.*\Z",
@@ -61,6 +63,7 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
         ok=not bad,
         files=files,
         skipped=tuple(skipped),
+        warnings=tuple(clean_line(said) for said in hooks_off(_settings_folders(root, place))),
     )
 
 
@@ -69,7 +72,21 @@ def _root(folder: Path) -> tuple[Path, Literal["agents", "plugin"]]:
         return folder / "agents", "plugin"
     if (folder / ".claude" / "agents").is_dir():
         return folder / ".claude" / "agents", "agents"
+    if _holds_settings(folder) and (folder / "agents").is_dir():
+        return folder / "agents", "agents"
     return folder, "agents"
+
+
+def _holds_settings(folder: Path) -> bool:
+    return folder.resolve().name == ".claude" or is_the_users(folder)
+
+
+def _settings_folders(root: Path, place: Literal["agents", "plugin"]) -> list[Path]:
+    """Where settings lie that hold for the hooks of these agents; a plain folder has none."""
+    own = user_folders()[:1]
+    if place == "plugin":
+        return own
+    return [root.parent, *own] if _holds_settings(root.parent) else []
 
 
 def is_page(name: str, loaded: Loaded) -> bool:

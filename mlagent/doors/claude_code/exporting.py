@@ -17,8 +17,9 @@ from mlagent.store.files import write_atomically
 
 from .earlier import in_the_way
 from .files import PLACES, SCOPES, Scope, export_files, hook_groups
-from .settings_merge import hooks_are_off, merged
-from .user_folder import is_the_users, user_folder
+from .hooks_off import hooks_off
+from .settings_merge import merged
+from .user_folder import is_the_users, user_folder, user_folders
 
 DEFAULT_PLUGIN_FOLDER = "mlagent-plugin"
 MAX_LISTED = 5
@@ -97,10 +98,9 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
         name = PLACES[chosen].inside("settings.json")
         before = _text(folder / name)
         files[name] = merged(before, hook_groups(chosen), str(folder / name))
-        if hooks_are_off(files[name]):
-            notes.append(f"{name} says disableAllHooks: the contracts are not enforced there.")
         if before is not None and before != files[name]:
             replaced.append(name)
+    notes += hooks_off(_settings_folders(folder, chosen))
     kept = [_keep(folder / path) for path in replaced]
     written, same = _write(folder, files)
     return Exported(
@@ -112,6 +112,14 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
         notes=tuple(notes),
         next=_next(chosen, folder),
     )
+
+
+def _settings_folders(folder: Path, scope: Scope) -> list[Path]:
+    """Where settings lie that hold for the exported hooks, the nearest first."""
+    if scope == "user":
+        return [folder]
+    own = [folder / ".claude"] if scope == "project" else []
+    return [*own, *user_folders()[:1]]
 
 
 def _write(folder: Path, files: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -44,11 +44,6 @@ def merged(text: str | None, groups: Mapping[str, dict[str, Any]], source: str) 
     return json.dumps(settings, ensure_ascii=False, indent=2) + "\n"
 
 
-def hooks_are_off(text: str) -> bool:
-    """Whether the settings switch all hooks off, ours among them."""
-    return _read(text, "settings.json").get("disableAllHooks") is True
-
-
 def _read(text: str | None, source: str) -> dict[str, Any]:
     if text is None or not text.strip():
         return {}

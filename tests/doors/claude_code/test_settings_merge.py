@@ -92,11 +92,6 @@ def test_settings_behind_a_link_are_changed_where_they_lie(tmp_path: Path) -> No
     assert "PreToolUse" in real.read_text()
 
 
-def test_switched_off_hooks_are_said(tmp_path: Path) -> None:
-    settings_of(tmp_path).write_text('{"disableAllHooks": true}')
-    assert "not enforced" in export(tmp_path).notes[0]
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
