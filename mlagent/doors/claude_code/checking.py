@@ -1,8 +1,11 @@
 """Which subagent files of a folder Claude Code loads, and why not.
 
-Guarantees: every Markdown file below the folder has a verdict; two files of one name are named
-both. In a plugin each file registers, so a file that would not load in a project is named with what
-it becomes there. Reads only; links are named and not followed, though Claude Code would.
+Guarantees: every file that is meant as a subagent has a verdict, every other document is listed
+with what it is instead, and fails nothing; two files of one name are named both. Meant as one is
+what lies in an `agents` folder, where Claude Code looks, and elsewhere what has a frontmatter with
+a name or a description, also a broken one. In a plugin each file registers, so a file that would
+not load in a project is named with what it becomes there. Settings that switch hooks off are named.
+Reads only; links are named and not followed, though Claude Code would.
 """
 
 from __future__ import annotations
@@ -26,6 +29,17 @@ _PAGES = re.compile(
     re.IGNORECASE,
 )
 
+_KINDS = {
+    "agents": "",
+    "skills": "a part of a skill",
+    "commands": "a command",
+    "ISSUE_TEMPLATE": "a form for issues",
+}
+"""Folders by which Claude Code, or GitHub, knows what a file is; the nearest one counts."""
+_BEGIN = re.compile(r"\s*---[ \t]*\r?\n(.*?)(?:^---|\Z)", re.DOTALL | re.MULTILINE)
+_FIELD = re.compile(r"^(name|description|title)[ \t]*:", re.MULTILINE)
+MAX_HEAD = 65_536
+
 
 def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
     """The check of `folder`: a project, a plugin, or a folder of subagent files.
@@ -44,14 +58,18 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
     loaded: list[tuple[Source, Loaded]] = []
     for source in sources.documents:
         seen = load(source.data, source.name)
-        if is_page(source.name, seen):
-            skipped.append(f"{clean_line(source.name)}: a page, no agent")
-        elif PurePosixPath(source.name).suffix == ".md" or seen.keys:
-            loaded.append((source, seen))
+        if why := _no_agent(source, seen, in_agents=_is_agents_folder(root)):
+            skipped.append(f"{clean_line(source.name)}: {why}")
         else:
-            skipped.append(f"{clean_line(source.name)}: no frontmatter and no .md")
+            loaded.append((source, seen))
     if not loaded:
-        raise BadInput(f"{str(root)!r} holds no subagent file.", remedy="They end in .md.")
+        first = f"; left out: {skipped[0]}" if skipped else ""
+        more = f", and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+        raise BadInput(
+            f"{str(root)!r} holds no subagent file{first}{more}.",
+            remedy="They end in .md and begin with a frontmatter that has a name and a "
+            "description.",
+        )
     files = tuple(_checked(source, seen, loaded, place, strict) for source, seen in loaded)
     bad = any(not f.verdict.loads or f.rules or f.shadowed_by for f in files)
     return AgentCheck(
@@ -87,6 +105,35 @@ def _settings_folders(root: Path, place: Literal["agents", "plugin"]) -> list[Pa
     if place == "plugin":
         return own
     return [root.parent, *own] if _holds_settings(root.parent) else []
+
+
+def _is_agents_folder(root: Path) -> bool:
+    """Whether Claude Code, or a plugin's author, takes each Markdown file in it for an agent; a
+    repository that is called `agents` holds other pages too."""
+    return root.resolve().name == "agents" and not (root / ".git").exists()
+
+
+def _no_agent(source: Source, seen: Loaded, *, in_agents: bool) -> str:
+    """Why a document is not meant as a subagent file; empty when it is."""
+    path = PurePosixPath(source.name)
+    if is_page(source.name, seen):
+        return "a page, no agent"
+    kinds = ["agents"] * in_agents + [part for part in path.parts[:-1] if part in _KINDS]
+    kind = kinds[-1] if kinds else ""
+    if _KINDS.get(kind):
+        return f"not an agent file, but {_KINDS[kind]}"
+    if kind == "agents" and path.suffix == ".md":
+        return ""
+    fields = set(seen.keys) or set(_FIELD.findall(_head(source.data)))
+    if "name" in fields or ("description" in fields and "title" not in fields):
+        return ""
+    return "not an agent file: no frontmatter with a name or a description"
+
+
+def _head(data: bytes) -> str:
+    """What stands between the first two lines of `---`, however broken; empty without them."""
+    match = _BEGIN.match(data[:MAX_HEAD].decode("utf-8", "replace").removeprefix("\ufeff"))
+    return match[1] if match else ""
 
 
 def is_page(name: str, loaded: Loaded) -> bool:

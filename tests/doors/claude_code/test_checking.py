@@ -129,6 +129,79 @@ def test_a_project_a_plugin_and_a_plain_folder_are_told_apart(tmp_path: Path) ->
     assert check_folder(tmp_path / "plain", strict=True).ok
 
 
+CRLF_AND_COLON = "---\r\nname: a\r\ndescription: Use: it\r\n---\r\nbody\r\n"
+
+
+def test_outside_of_an_agents_folder_only_what_looks_like_an_agent_is_judged(
+    tmp_path: Path,
+) -> None:
+    build_tree(
+        tmp_path,
+        {
+            "README.md": "# A collection\n",
+            "docs/guide.md": "# How to\n\nname: not in a frontmatter\n",
+            "docs/rule.md": "text\n---\nname: below a line\n---\n",
+            "docs/titled.md": "---\ntitle: A page\ndescription: Of docs.\n---\ntext\n",
+            ".github/ISSUE_TEMPLATE/bug.md": "---\nname: Bug\nabout: A bug\n---\n",
+            "notes.txt": "plain\n",
+            "skills/x/SKILL.md": GOOD.replace("tools:", "allowed-tools:"),
+            "commands/go.md": "---\ndescription: Goes.\n---\ngo\n",
+            "team/churn.md": GOOD,
+            "team/deep/agents/other.md": GOOD.replace("churn-engineer", "other"),
+        },
+    )
+    found = check_folder(tmp_path, strict=True)
+    assert found.ok
+    assert [file.file for file in found.files] == ["team/churn.md", "team/deep/agents/other.md"]
+    left = dict(line.split(": ", 1) for line in found.skipped)
+    assert set(left) == {
+        ".github/ISSUE_TEMPLATE/bug.md",
+        "README.md",
+        "commands/go.md",
+        "docs/guide.md",
+        "docs/rule.md",
+        "docs/titled.md",
+        "notes.txt",
+        "skills/x/SKILL.md",
+    }
+    for name in ("docs/guide.md", "docs/rule.md", "docs/titled.md", "notes.txt"):
+        assert left[name] == "not an agent file: no frontmatter with a name or a description"
+    assert left["commands/go.md"] == "not an agent file, but a command"
+    done = mlagent(tmp_path, "agents", "check", ".")
+    assert done.returncode == 0, done.stderr
+    assert "left out    docs/guide.md: not an agent file" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("name: churn-engineer\n", ""),
+        "---\nname: a\n---\nno description\n",
+        CRLF_AND_COLON,
+        "\n" + GOOD,
+        "---\nname: a\ndescription: never closed\n",
+        "---\nname: a\ndescription: Use it.\n<example>at column 0</example>\n---\n",
+    ],
+)
+def test_a_broken_agent_outside_of_an_agents_folder_is_still_judged(
+    text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team" / "a.md").write_bytes(text.encode())
+    found = check_folder(tmp_path, strict=False)
+    assert [(file.file, file.verdict.loads) for file in found.files] == [("team/a.md", False)]
+    assert not found.ok
+
+
+def test_in_an_agents_folder_every_markdown_file_is_judged(tmp_path: Path) -> None:
+    build_tree(tmp_path, {"agents/a.md": GOOD, "agents/notes/b.md": "# Notes\n"})
+    for folder, name in ((tmp_path / "agents", "notes/b.md"), (tmp_path, "agents/notes/b.md")):
+        found = check_folder(folder, strict=False)
+        assert [file.file for file in found.files if not file.verdict.loads] == [name]
+    (tmp_path / "agents" / ".git").mkdir()
+    assert check_folder(tmp_path / "agents", strict=False).ok, "a repository called agents"
+
+
 def test_two_files_of_one_name_are_named_both(tmp_path: Path) -> None:
     build_tree(tmp_path, {"a.md": GOOD, "b.md": GOOD})
     found = check_folder(tmp_path, strict=False)
@@ -141,6 +214,9 @@ def test_nothing_to_check_is_a_sentence(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent", tmp_path / "README.md"):
         with pytest.raises(BadInput):
             check_folder(folder, strict=False)
+    build_tree(tmp_path, {"docs/guide.md": "# y\n"})
+    with pytest.raises(BadInput, match=r"left out: README\.md: a page, no agent, and 1 more"):
+        check_folder(tmp_path, strict=False)
 
 
 # --- the command line ---
