@@ -38,7 +38,7 @@ class Side(Record):
     commit: Commit | None = Field(None, description="that the run was made at")
     dirty: bool = Field(False, description="the working tree had uncommitted changes")
     data_sha256: Sha256
-    model_name: Name
+    model_name: Name = Field(description="which candidate ships; 'linear': the baseline itself")
     tier: Name
     judged_on: Literal["vault", "out-of-fold", "test file"]
     seal: Name
@@ -78,7 +78,8 @@ class PrGate(Record):
     """One gate, decided by numbers of this report or of the run folder.
 
     `threshold` is None for gates that ask an interval: `value` is then the difference, and `low`
-    its lower limit (`high` its upper one).
+    its lower limit (`high` its upper one). A baseline that ships itself is not held against itself:
+    that gate is not applicable, and has no number.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
@@ -89,16 +90,20 @@ class PrGate(Record):
     low: Finite | None = None
     high: Finite | None = None
     required: bool
-    outcome: Literal["pass", "fail", "not measured"]
+    outcome: Literal["pass", "fail", "not measured", "not applicable"]
     source: Name = Field(description="where the gate stands: a file at the base commit, ...")
     evidence: Text
 
     @model_validator(mode="after")
     def _outcome_agrees(self) -> PrGate:
-        if self.outcome != self.decided():
-            raise ValueError(f"the outcome {self.outcome!r} of {self.name!r} does not agree")
         between = (self.low, self.value, self.high)
         known = [number for number in between if number is not None]
+        if self.outcome == "not applicable":
+            agrees = not known and self.comparison.startswith("better_than_")
+        else:
+            agrees = self.outcome == self.decided()
+        if not agrees:
+            raise ValueError(f"the outcome {self.outcome!r} of {self.name!r} does not agree")
         if self.low is not None and known != sorted(known):
             raise ValueError(f"the value of {self.name!r} lies outside its interval")
         return self
@@ -232,6 +237,10 @@ class PrReport(Record):
                 asked = None if gap is None else (gap.value, gap.low, gap.high)
                 if asked != (gate.value, gate.low, gate.high):
                     raise ValueError(f"the gate {gate.name!r} is not about the primary row")
+            itself = gate.comparison == f"better_than_{self.head.model_name}"
+            decided = ("not applicable",) if itself else ("pass", "fail")
+            if gate.outcome not in (*decided, "not measured"):
+                raise ValueError(f"the gate {gate.name!r} does not fit the model that ships")
         if self.policy_commit is not None and self.policy_commit != self.base_commit:
             raise ValueError("the gates are of another commit than the base")
         return self

@@ -167,6 +167,7 @@ def _execute_values(done: ExecuteDone) -> dict[str, Any]:
         "metric": metric,
         "judged_on": found.judged_on,
         "model": found.model_name,
+        "linear": found.model_name == "linear",
         **_score(found.model, metric),
         "baselines": [
             {"name": name, **_score(score, metric)} for name, score in found.baselines.items()

@@ -6,9 +6,9 @@ and never take one away. Does not: decide exit codes, or read anything of the wo
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from mlagent.contracts.evaluation import Difference, SliceScore
+from mlagent.contracts.evaluation import Difference, Gate, SliceScore
 from mlagent.contracts.pr_report import PrGate, Rail, RailName
 from mlagent.data.drift import clip
 from mlagent.orchestrator.judging import constraint_gates
@@ -37,10 +37,7 @@ def decide_gates(
     ]
     measured = _measured(head, compared)
     decided = evaluate_gates([one.gate for one in gates], measured)
-    rows = [
-        _decided(one, gate.value, gate.evidence, measured)
-        for one, gate in zip(gates, decided, strict=True)
-    ]
+    rows = [_decided(one, gate, measured) for one, gate in zip(gates, decided, strict=True)]
     return (*rows, _not_worse(base, compared), _leakage(head, base))
 
 
@@ -78,6 +75,7 @@ def _measured(head: RunFacts, compared: Compared) -> Measured:
     return Measured(
         metric=head.task.metric or "",
         model=own.scores["model"],
+        model_name=head.evaluation.model_name,
         difference_to_dummy=own.differences["dummy"],
         difference_to_linear=own.differences["linear"],
         metrics={row.metric: row.head for row in compared.metrics},
@@ -89,9 +87,9 @@ def _measured(head: RunFacts, compared: Compared) -> Measured:
     )
 
 
-def _decided(one: SourcedGate, value: float | None, evidence: str, measured: Measured) -> PrGate:
+def _decided(one: SourcedGate, decided: Gate, measured: Measured) -> PrGate:
     gate, gap = one.gate, None
-    if gate.comparison.startswith("better_than_") and value is not None:
+    if gate.comparison.startswith("better_than_") and decided.value is not None:
         dummy = gate.comparison == "better_than_dummy"
         gap = measured.difference_to_dummy if dummy else measured.difference_to_linear
     return _gate(
@@ -100,10 +98,11 @@ def _decided(one: SourcedGate, value: float | None, evidence: str, measured: Mea
         gate.comparison,
         gate.required,
         one.source,
-        evidence,
+        decided.evidence,
         threshold=gate.threshold,
-        value=value,
+        value=decided.value,
         gap=gap,
+        applies=decided.outcome != "not applicable",
     )
 
 
@@ -156,6 +155,7 @@ def _gate(
     threshold: float | None = None,
     value: float | None = None,
     gap: Difference | None = None,
+    applies: bool = True,
 ) -> PrGate:
     """The record, with the outcome that its numbers have."""
     fields: dict[str, Any] = {
@@ -170,6 +170,7 @@ def _gate(
         "source": clip(source),
         "evidence": clip(evidence, 1000),
     }
-    outcome: Literal["pass", "fail", "not measured"] = "not measured"
-    draft = PrGate.model_construct(**fields, outcome=outcome)
+    if not applies:
+        return PrGate(**fields, outcome="not applicable")
+    draft = PrGate.model_construct(**fields, outcome="not measured")
     return PrGate(**fields, outcome=draft.decided())

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from .comment import Links
 
 MARKS = {"better": "✅", "worse": "❌", "not distinguishable": "➖", "not compared": "⚠️"}
-OUTCOMES = {"pass": "✅ pass", "fail": "❌ fail", "not measured": "⚠️ not measured"}
+OUTCOMES = {
+    "pass": "✅ pass",
+    "fail": "❌ fail",
+    "not measured": "⚠️ not measured",
+    "not applicable": "➖ not applicable",
+}
 TITLES = {
     "better": "Better than the base",
     "worse": "Worse than the base",
@@ -42,6 +47,7 @@ RAILS = {
     "leakage_suspects": "columns that may leak, kept",
 }
 SHOWN_COLUMNS = 10
+ENGINEER, LINEAR = "ml-engineer", "linear"
 NOTHING = Safe("–")
 
 
@@ -57,6 +63,7 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
         "mark": Safe("❌" if failed else MARKS[verdict]),
         "title": Safe(TITLES[report.standing if verdict == "not compared" else verdict]),
         "sentence": headline(report),
+        "ships": shipped(report),
         "required": len(required),
         "failed": len(failed),
         "commits": commits(report),
@@ -88,6 +95,18 @@ def headline(report: PrReport) -> Safe:
         f"**{said[0]}**, 95 % interval {said[1]} to {said[2]} (positive is better), paired on the "
         f"same {_judged(report)}."
     )
+
+
+def shipped(report: PrReport) -> dict[str, Any]:
+    """Which model it is, in the words of the plan where it is the planned one."""
+    name = report.head.model_name
+    own = [one.approach for one in report.plan if one.agent == ENGINEER and one.option == name]
+    return {
+        "name": name,
+        "approach": own[0] if own else "",
+        "linear": name == LINEAR,
+        "base": None if report.base is None else report.base.model_name,
+    }
 
 
 def _judged(report: PrReport) -> str:

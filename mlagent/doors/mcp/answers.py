@@ -171,7 +171,7 @@ class GateLine(Record):
 
 
 class GatesAnswer(Rows):
-    """`met` is False when a required gate failed or was not measured."""
+    """`met` is False when a required gate is not a pass, whatever the reason."""
 
     run: str
     met: bool

@@ -87,8 +87,8 @@ def mlagent_gates(
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, GatesAnswer]:
-    """The quality gates of a finished run: what each wants, what was measured, pass, fail or not
-    measured. `met` is false when a required one did not pass. Changes nothing."""
+    """The quality gates of a finished run: what each wants, what was measured, pass, fail, not
+    measured or not applicable. `met` is false when a required one did not pass. Changes nothing."""
     found, evaluation = judged(place, run)
 
     def row(gate: Gate) -> GateLine:

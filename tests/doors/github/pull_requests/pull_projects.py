@@ -140,18 +140,22 @@ def make_project(folder: Path) -> Heads:
 def add_run(
     heads: Heads, model: str, *, commit: str | None = None, number: int = 99, dirty: bool = False
 ) -> str:
-    """A head run whose shipped model is `model`, made at `commit`; its id."""
+    """A head run whose shipped model is `model`, made at `commit`; its id. 'linear': the base run's
+    own linear baseline ships."""
     base = RunFolder(heads.folder / "runs" / heads.base_run)
     run = RunFolder(heads.folder / "runs" / f"20990101-000000-{number:02d}")
     shutil.copytree(base.path, run.path, ignore=shutil.ignore_patterns("journal.jsonl"))
     table = pd.read_csv(heads.folder / "churn.csv")
     vault = read_frame(base.path / "predictions" / "vault.parquet")
     rows = vault["row"].to_numpy()
-    train = table.drop(index=rows)
-    fitted = MODELS[model]()
-    crossed = model == "better"
-    fitted.fit(_features(train, crossed=crossed), (train["churned"] == "yes").to_numpy())
-    predicted = fitted.predict_proba(_features(table.loc[rows], crossed=crossed))[:, 1]
+    if model == "linear":
+        predicted = vault["linear"].to_numpy()
+    else:
+        train = table.drop(index=rows)
+        fitted = MODELS[model]()
+        crossed = model == "better"
+        fitted.fit(_features(train, crossed=crossed), (train["churned"] == "yes").to_numpy())
+        predicted = fitted.predict_proba(_features(table.loc[rows], crossed=crossed))[:, 1]
     truth = Truth("binary", encode_target(vault["truth"], ("no", "yes")), ("no", "yes"))
     predictions = {"model": predicted} | {
         name: vault[name].to_numpy() for name in ("linear", "dummy")

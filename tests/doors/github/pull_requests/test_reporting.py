@@ -17,6 +17,7 @@ from mlagent.contracts.errors import BadInput, PrerequisiteMissing
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.pr_report import PrReport
 from mlagent.doors.github.comment import Links, compose
+from mlagent.doors.github.markdown import code, inline
 from mlagent.doors.github.reporting import build_report
 from mlagent.doors.github.workflow_event import Event
 from mlagent.store.runs import RunFolder
@@ -75,6 +76,35 @@ def test_gates_have_the_numbers_of_the_run_folder(heads: Heads) -> None:
     assert rails["worst_slice"].head == values["no-bad-group"]
     assert rails["leakage_suspects"].head == 0
     assert gate(report, "calibrated") in ("pass", "fail")
+
+
+def test_the_model_that_ships_is_named_with_the_bases(heads: Heads) -> None:
+    ships = RunFolder(heads.folder / "runs" / heads.base_run).read("evaluation.json", Evaluation)
+    add_run(heads, "better")
+    said = f"Model that ships: {code('better')} (base: {code(ships.model_name)})."
+    assert said in text_of(report_of(heads)).splitlines()
+
+
+def test_the_planned_model_is_named_in_the_words_of_its_plan(heads: Heads) -> None:
+    add_run(heads, "better")
+    report = report_of(heads)
+    (row,) = [one for one in report.plan if one.agent == "ml-engineer"]
+    head = report.head.model_copy(update={"model_name": row.option})
+    text = text_of(report.model_copy(update={"head": head}))
+    assert f"Model that ships: {code(row.option)}, {inline(row.approach)} (base:" in text
+
+
+def test_a_gate_does_not_hold_linear_against_itself(heads: Heads) -> None:
+    """The comment says what the run's own evaluation and ledger say: not applicable."""
+    add_run(heads, "linear")
+    report = report_of(heads)
+    (found,) = [one for one in report.gates if one.name == "better-than-linear"]
+    assert (found.outcome, found.value, found.low) == ("not applicable", None, None)
+    text = text_of(report)
+    assert "Model that ships: <code>linear</code>, the linear baseline itself" in text
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| {code(found.name)} ")]
+    assert "➖ not applicable" in row
+    assert "❌" not in row
 
 
 def test_label_metrics_keep_each_models_own_threshold(heads: Heads) -> None:

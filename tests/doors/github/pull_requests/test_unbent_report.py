@@ -183,6 +183,15 @@ BENT: dict[str, Change] = {
         for gate in data["gates"]
         if gate["comparison"] == "not_worse_than_base"
     ],
+    "not applicable": lambda data: [
+        gate.update(value=None, low=None, high=None, outcome="not applicable")
+        for gate in data["gates"]
+        if gate["comparison"] == "better_than_linear"
+    ],
+    "another model than was judged": lambda data: data["head"].update(model_name="linear"),
+    "a floor that does not apply": lambda data: data["gates"][0].update(
+        comparison="at_least", threshold=1.0, value=None, outcome="not applicable"
+    ),
     "outside its interval": lambda data: [
         gate.update(value=-5.0)
         for gate in data["gates"]
