@@ -6,8 +6,8 @@
     /mlagent help
 
 Guarantees: verbs and flags are a fixed list and every value has a type, so no comment can reach an
-option of another command; what a reader of the comment does not see as a command (code, quotation,
-HTML comment) is none. Does not: say who may give a command, or run anything.
+option of another command. What is no command to a reader (code, quotation) is none here either:
+`command_lines` says which lines count. Does not: say who may give a command, or run anything.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.plan import OptionName
 from mlagent.settings import parse_duration
 
-WORD = "/mlagent"
+from .command_lines import WORD, command_lines
+
 LONGEST_LINE = 1000
 LONGEST_TASK = 500
 LONGEST_NAME = 200
@@ -73,29 +74,9 @@ class HelpCommand:
 
 Command = PlanCommand | ExecuteCommand | CompareCommand | HelpCommand
 
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TOKEN = re.compile(r'[ \t]+(?:"([^"]*)"|([^\s"]+))')
 _CURLY = str.maketrans("\u201c\u201d\u201e", '"""')
 _SHA = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
-
-
-def command_lines(body: str) -> list[str]:
-    """The lines of a comment that begin with `/mlagent`, as a reader sees them.
-
-    Lines in fenced code, in quotations and in HTML comments are not among them.
-    """
-    found, fence = [], ""
-    for line in _COMMENT.sub("", body).splitlines():
-        mark = _FENCE.fullmatch(line)
-        if fence:
-            closes = mark and mark[1].startswith(fence) and not mark[2].strip()
-            fence = "" if closes else fence
-        elif mark and not (mark[1][0] == "`" and "`" in mark[2]):
-            fence = mark[1]
-        elif line == WORD or line.startswith((f"{WORD} ", f"{WORD}\t")):
-            found.append(line)
-    return found
 
 
 def parse_command(body: str, *, max_budget_s: float) -> Command | None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlagent.contracts.errors import BadInput
 
-from .commands import command_lines
+from .command_lines import command_lines
 
 EVENT = "issue_comment"
 LONGEST_BODY = 70_000

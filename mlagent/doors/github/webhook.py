@@ -121,7 +121,8 @@ async def _handle(request: Request, body: bytes, door: Door) -> JSONResponse:
     delivery = request.headers.get("x-github-delivery", "")
     if not _DELIVERY.fullmatch(delivery):
         raise _Refused(400, "The request has no delivery id (X-GitHub-Delivery).")
-    found = _read(request.headers.get("x-github-event", ""), body, door)
+    event = request.headers.get("x-github-event", "")
+    found = await run_in_threadpool(_read, event, body, door)
     if isinstance(found, Ignored):
         if await run_in_threadpool(door.queue.seen, delivery):
             raise _Refused(409, "This delivery came before.")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlagent.contracts.errors import BadInput
+from mlagent.doors.github.command_lines import command_lines
 from mlagent.doors.github.commands import (
     Command,
     CompareCommand,
     ExecuteCommand,
     HelpCommand,
     PlanCommand,
-    command_lines,
     parse_command,
 )
 
@@ -46,6 +48,12 @@ def parse(body: str) -> Command | None:
         ("/mlagent", HelpCommand()),
         ("Thanks!\r\n\r\n/mlagent compare\r\nLooks good.", CompareCommand()),
         ("```\n/mlagent execute\n```\n/mlagent help", HelpCommand()),
+        ("> /mlagent execute\n\n/mlagent help", HelpCommand()),
+        ("> ```\n/mlagent help", HelpCommand()),
+        ("<!-- note -->\n/mlagent help", HelpCommand()),
+        ("- done\n- and\n/mlagent help", HelpCommand()),
+        ("/mlagent help\n---", HelpCommand()),
+        ('/mlagent plan "`a` *b* <c> \\\\ [d](e)"', PlanCommand("`a` *b* <c> \\\\ [d](e)")),
     ],
 )
 def test_a_command_is_read_with_its_types(body: str, command: Command) -> None:
@@ -68,6 +76,22 @@ def test_a_command_is_read_with_its_types(body: str, command: Command) -> None:
         "    /mlagent execute",
         "<!-- pasted\n/mlagent execute\n-->",
         "<!-- never closed\n/mlagent execute",
+        "> She said:\n/mlagent execute",
+        "> - She said:\n/mlagent execute",
+        "- > She said:\n/mlagent execute",
+        "> ```\n> /mlagent execute\n> ```",
+        "- ```\n  /mlagent execute\n  ```",
+        "`<!--`\n```\n-->\n/mlagent execute\n```",
+        "a `span\n/mlagent execute\nof code`",
+        "a <!-- comment\n/mlagent execute\n-->",
+        "<pre>\n/mlagent execute\n</pre>",
+        "<details>\n/mlagent execute\n</details>",
+        '[a](b "title\n/mlagent execute\n")',
+        "a\x0b/mlagent execute",
+        "a\u2028/mlagent execute",
+        "a <!-- b\n/mlagent execute\n-->\n\\/mlagent execute",
+        "a <!-- b\n/mlagent execute\n-->\n&#47;mlagent execute",
+        "a <!-- b\n/mlagent execute\n-->\n[/mlagent execute](c)",
     ],
 )
 def test_what_a_reader_does_not_see_as_a_command_is_none(body: str) -> None:
@@ -139,3 +163,19 @@ def test_the_lines_are_found_in_order() -> None:
         "/mlagent help",
         "/mlagent execute",
     ]
+
+
+@given(
+    st.lists(st.sampled_from(["/mlagent help", "> q", "```", "<!--", "-->", "`", "- a", "", "b"]))
+)
+def test_a_quoted_comment_holds_no_command(lines: list[str]) -> None:
+    """What GitHub's "Quote reply" makes of any comment."""
+    assert command_lines("\n".join(f"> {line}" for line in lines)) == []
+
+
+@pytest.mark.parametrize("mark", ["[", "![", "`", "> ", "- ", "<!--", "[a](", "&", "<a ", "*"])
+def test_a_long_comment_is_read_in_time(mark: str) -> None:
+    body = mark * (65_000 // len(mark)) + "\n\n/mlagent help"
+    start = time.perf_counter()
+    command_lines(body)
+    assert time.perf_counter() - start < 10
