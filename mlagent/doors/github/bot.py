@@ -29,8 +29,8 @@ from .client import API, GitHub, token_from
 from .events import FULL_NAME, Ignored, read_event
 from .hub import own_id
 from .jobs import Jobs, Site
-from .queue import Queue
-from .runner import Runner, Stopped, end_leftovers
+from .queue import OPEN, Queue
+from .runner import Runner, end_leftovers
 from .work import SCRATCH, Work
 from .workers import Workers, run_one
 
@@ -229,8 +229,7 @@ def handle_event(
             "GITHUB_EVENT_NAME is empty, so nobody says what kind of event the file holds.",
             remedy="GitHub Actions sets it; elsewhere: GITHUB_EVENT_NAME=issue_comment",
         )
-    stop = threading.Event()
-    with assembled(flags, environment, stop, connect) as parts:
+    with assembled(flags, environment, threading.Event(), connect) as parts:
         found = read_event(
             kind,
             payload,
@@ -241,19 +240,17 @@ def handle_event(
             return f"Nothing to do. {found.reason}"
         if not parts.queue.accept(f"comment-{found.comment}", found):
             return "Nothing to do. This comment came before."
-        try:
-            while run_one(parts.queue, "received", parts.jobs.check):
-                pass
-            while run_one(parts.queue, "ready", parts.jobs.work):
-                pass
-        except Stopped:
-            stop.set()
+        while run_one(parts.queue, "received", parts.jobs.check):
+            pass
+        while run_one(parts.queue, "ready", parts.jobs.work):
+            pass
         (job,) = [job for job in parts.queue.jobs() if job.comment == found.comment]
+        if job.state in OPEN:  # nobody comes back to try it again
+            parts.jobs.give_up(job, job.reason)
+            job = parts.queue.job(job.id)
     if job.state != "done":
-        raise MlagentError(
-            f"The command was {job.state if job.state in ('failed', 'refused') else 'not done'}: "
-            f"{job.reason}"
-        )
+        came = job.state if job.state in ("failed", "refused") else "not done"
+        raise MlagentError(f"The command was {came}: {job.reason}")
     return "Done; the answer is on the pull request."
 
 

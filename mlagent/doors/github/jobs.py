@@ -3,13 +3,16 @@
 Guarantees: nothing runs before the API said that the author may write; what runs is the commit
 that was the head when the command was checked, and only if it still is; no code of the pull request
 runs on this machine outside of a container; an answer is posted once, and work that is done is not
-repeated for it.
+repeated for it; a command that ends without an answer still gets its reaction, where GitHub lets it
+through.
 Does not: read webhooks (`webhook.py`), or decide what runs next (`workers.py`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mlagent.contracts.errors import BadInput, MlagentError
@@ -25,8 +28,10 @@ from .commands import (
 )
 from .hub import Pull, answer, may_command, react, read_pull
 from .queue import MOST_ATTEMPTS, Job, Queue
+from .runner import Stopped
 from .work import Work
 
+log = logging.getLogger("mlagent.bot")
 RETRY_S = 30.0
 """Before a step that GitHub did not let through is tried again; doubled with each attempt."""
 
@@ -52,13 +57,41 @@ class Jobs:
 
     def check(self, job: Job) -> None:
         """First step: may the author, what is meant, which commit. Quick."""
+        self._step(job, self._check)
+
+    def work(self, job: Job) -> None:
+        """Second step: run it and answer. Long. Raises Stopped."""
+        self._step(job, self._work_and_tell)
+
+    def give_up(self, job: Job, reason: str) -> None:
+        """The job ends without an answer; its comment gets the reaction for that."""
+        log.warning("job %d failed: %s", job.id, reason)
+        self._react_failed(job)
+        self._queue.finish(job, "failed", reason)
+
+    def _step(self, job: Job, step: Callable[[Job], None]) -> None:
+        """Do a step; whatever comes of it, the comment is not left without a word."""
         try:
-            with self._site.api() as api:
-                self._check(api, job)
+            step(job)
         except (Refused, Lost) as problem:
             self._again(job, problem)
+        except Stopped:
+            raise
+        except MlagentError as problem:
+            self.give_up(job, problem.message)
+        except Exception:
+            self._react_failed(job)
+            raise
 
-    def _check(self, api: GitHub, job: Job) -> None:
+    def _react_failed(self, job: Job) -> None:
+        with suppress(MlagentError), self._site.api() as api:  # GitHub may be what is away
+            react(api, job.repository, job.comment, "-1")
+
+    def _check(self, job: Job) -> None:
+        with self._site.api() as api:
+            self._checked(api, job)
+
+    def _checked(self, api: GitHub, job: Job) -> None:
         if not may_command(api, job.repository, job.author):
             react(api, job.repository, job.comment, "-1")
             self._queue.finish(job, "refused", f"{job.author} may not write to {job.repository}.")
@@ -81,20 +114,16 @@ class Jobs:
             return
         self._queue.pin(job, pull.head, pull.base)
 
-    def work(self, job: Job) -> None:
-        """Second step: run it and answer. Long."""
-        try:
-            if job.answer is None:
-                with self._site.api() as api:
-                    refusal = self._still_fit(api, job)
-                    if refusal is not None:
-                        self._refuse(api, job, refusal, self._answers.refused(refusal))
-                        return
-                job = self._run(job)
+    def _work_and_tell(self, job: Job) -> None:
+        if job.answer is None:
             with self._site.api() as api:
-                self._tell(api, job)
-        except (Refused, Lost) as problem:
-            self._again(job, problem)
+                refusal = self._still_fit(api, job)
+                if refusal is not None:
+                    self._refuse(api, job, refusal, self._answers.refused(refusal))
+                    return
+            job = self._run(job)
+        with self._site.api() as api:
+            self._tell(api, job)
 
     def _still_fit(self, api: GitHub, job: Job) -> str | None:
         """Why the job must not run now; None: it may. Asked again right before it runs."""
@@ -114,11 +143,11 @@ class Jobs:
 
     def _run(self, job: Job) -> Job:
         """The job with its answer, which is kept before it is posted. Raises Stopped."""
-        command = self._parsed(job)
         assert job.head is not None
         assert job.base is not None
         failed = ""
         try:
+            command = self._parsed(job)
             if isinstance(command, PlanCommand):
                 text = self._answers.plan(self._work.plan(job, command), job)
             elif isinstance(command, ExecuteCommand):
@@ -147,7 +176,7 @@ class Jobs:
         """GitHub did not let a step through: later, or never."""
         final = isinstance(problem, Refused) and not problem.limited and 400 <= problem.status < 500
         if final or job.attempts >= MOST_ATTEMPTS:
-            self._queue.finish(job, "failed", problem.message)
+            self.give_up(job, problem.message)
             return
         self._queue.later(job, RETRY_S * 2.0 ** (job.attempts - 1), problem.message)
 

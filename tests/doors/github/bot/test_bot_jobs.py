@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mlagent.doors.github.answers import Answers
 from mlagent.doors.github.hub import marker
 from mlagent.doors.github.queue import MOST_ATTEMPTS
 from mlagent.doors.github.runner import MARK, end_leftovers
@@ -213,12 +214,74 @@ def test_a_github_that_is_away_is_asked_again_later(case: Case) -> None:
     assert states(case) == ["done"]
 
 
-def test_a_locked_conversation_ends_as_a_failure(case: Case) -> None:
-    case.tell("/mlagent help")
+def test_a_locked_conversation_ends_as_a_failure_with_its_reaction(case: Case) -> None:
+    comment, _ = case.tell("/mlagent help")
     case.hub.pulls[1].locked = True
     (job,) = case.drain()
     assert job.state == "failed"
     assert "403" in job.reason
+    assert reactions(comment) == ["eyes", "-1"]
+
+
+@pytest.mark.parametrize("status", [401, 404, 410, 422])
+def test_an_answer_that_github_refuses_leaves_the_reaction_for_it(case: Case, status: int) -> None:
+    comment, _ = case.tell("/mlagent help")
+    case.hub.faults.append(Fault("POST", r"/issues/1/comments$", status, times=9))
+    (job,) = case.drain()
+    assert (job.state, case.answers()) == ("failed", [])
+    assert str(status) in job.reason
+    assert reactions(comment) == ["eyes", "-1"]
+
+
+def test_a_github_that_stays_away_ends_with_the_reaction_once_it_is_back(case: Case) -> None:
+    comment, _ = case.tell("/mlagent help")
+    case.hub.faults.append(Fault("GET", r"/permission$", 502, times=99))
+    for _ in range(MOST_ATTEMPTS):
+        case.drain()
+        (job,) = case.parts.queue.jobs()
+        if job.state == "received":
+            case.parts.queue.later(replace(job, state="checking"), -60, job.reason)
+    assert job.state == "failed"
+    assert reactions(comment) == ["-1"]
+
+
+def test_a_pull_request_that_github_describes_strangely_is_a_failure_with_its_reaction(
+    case: Case,
+) -> None:
+    comment, _ = case.tell("/mlagent execute")
+    case.hub.faults.append(Fault("GET", r"/pulls/1$", 200, body={"state": "open"}))
+    (job,) = case.drain()
+    assert (job.state, job.reason) == (
+        "failed",
+        "GitHub's answer does not describe a pull request.",
+    )
+    assert reactions(comment) == ["eyes", "-1"]
+
+
+def test_a_defect_of_the_bot_leaves_the_reaction_too(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Answers, problem: str | None) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Answers, "help", broken)
+    comment, _ = case.tell("/mlagent help")
+    (job,) = case.drain()
+    assert (job.state, job.reason) == ("failed", "ZeroDivisionError: this is a defect.")
+    assert reactions(comment) == ["eyes", "-1"]
+
+
+def test_a_budget_that_is_too_long_after_a_restart_is_answered(
+    tmp_path: Path, hub: FakeGitHub
+) -> None:
+    """The command was checked by a bot that gave more."""
+    with bot(tmp_path / "state", hub, max_budget_s=120) as before:
+        comment, _ = before.tell("/mlagent execute --budget 100s")
+        assert run_one(before.parts.queue, "received", before.parts.jobs.check)
+    with bot(tmp_path / "state", hub, max_budget_s=60) as after:
+        assert states(after) == ["failed"]
+        assert "above 60 s" in after.answers()[0]
+    assert reactions(comment) == ["eyes", "-1"]
 
 
 def test_a_job_that_is_done_again_answers_in_the_same_comment(case: Case) -> None:

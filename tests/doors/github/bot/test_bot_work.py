@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.run import Environment
 from mlagent.documents import dump_yaml, read_record
 from mlagent.doors.github.bot import BotFlags, handle_event
 from mlagent.doors.github.checkout import Mirror
+from mlagent.doors.github.queue import Queue
 from mlagent.doors.github.runner import MARK
 from mlagent.store.runs import Runs
 from mlagent.testing.engine import sandbox_or_skip
-from mlagent.testing.github import FakeGitHub
+from mlagent.testing.github import FakeGitHub, Fault
 
 from .bot_case import REPO, TOKEN, Case, accounts, bot, connect, created, reactions
 from .pull_request import PullRequest, commit, git, make, make_plan
@@ -269,8 +271,6 @@ def test_a_bot_that_goes_down_leaves_its_job_in_the_queue(tmp_path: Path) -> Non
 
 
 def test_two_bots_do_not_share_a_folder(tmp_path: Path) -> None:
-    from mlagent.contracts.errors import BadInput
-
     pull = PullRequest("file:///nonexistent", tmp_path, "2" * 40, "1" * 40, tmp_path)
     with (
         serving(tmp_path / "state", pull),
@@ -284,8 +284,6 @@ def test_two_bots_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_one_event_of_actions_is_handled_without_a_server(
     tmp_path: Path, role: str, answered: int
 ) -> None:
-    from mlagent.contracts.errors import MlagentError
-
     with FakeGitHub(REPO) as hub:
         accounts(hub, role)
         hub.actions(TOKEN)
@@ -309,3 +307,27 @@ def test_one_event_of_actions_is_handled_without_a_server(
         said = [one for one in hub.of(1) if one.author.login == "github-actions[bot]"]
         assert len(said) == answered
         assert reactions(comment) == (["eyes", "rocket"] if answered else ["-1"])
+
+
+def test_an_event_whose_command_could_not_be_answered_ends_with_the_reaction(
+    tmp_path: Path,
+) -> None:
+    """A job of Actions comes once: nobody would try the command again."""
+    with FakeGitHub(REPO) as hub:
+        accounts(hub)
+        hub.actions(TOKEN)
+        hub.pull(1, ["1" * 40], "2" * 40)
+        hub.faults.append(Fault("POST", r"/issues/1/comments$", 502))
+        comment = hub.comment(1, hub.accounts["authors-token"], "/mlagent help")
+        file = tmp_path / "event.json"
+        file.write_text(json.dumps(created("/mlagent help", comment.id)))
+        environment = {
+            "GITHUB_TOKEN": TOKEN,
+            "GITHUB_API_URL": hub.url,
+            "GITHUB_EVENT_NAME": "issue_comment",
+        }
+        flags = BotFlags(tmp_path / "state", (REPO,), 60.0)
+        with pytest.raises(MlagentError, match="The command was failed: .*502"):
+            handle_event(flags, file, environment, connect)
+        assert reactions(comment) == ["eyes", "-1"]
+        assert Queue(flags.state / "queue.sqlite3").open() == 0
