@@ -23,6 +23,7 @@ from mlagent.contracts.plan import Plan
 from mlagent.contracts.pr_report import PrReport
 from mlagent.contracts.run import Environment, Manifest
 from mlagent.documents import read_record
+from mlagent.reports import numbers
 from mlagent.store.runs import RunFolder, Runs
 
 from .checkout import PLAN, Mirror, Written
@@ -122,10 +123,11 @@ class Work:
         with self._checkout(job, _head(job)) as place:
             self._child(place, [*words, "--", command.task], PLAN_S)
             plan, text = _checked_plan(place.folder)
+            cut = self._cut("The plan", plan)
             kept = self._kept_plan(job)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(text, encoding="utf-8")
-            return PlanDone(plan, text, place.written.notes)
+            return PlanDone(plan, text, (*cut, *place.written.notes))
 
     def execute(self, job: Job, command: ExecuteCommand) -> ExecuteDone:
         """`mlagent execute` and `mlagent try` of each candidate. Raises MlagentError."""
@@ -141,18 +143,19 @@ class Work:
             words = []
             if command.option is not None:
                 words.append(f"--select=ml-engineer={command.option}")
-            document = self._execute(place, words, command.budget_s)
+            document, cut = self._execute(place, words, command.budget_s)
             return ExecuteDone(
                 Evaluation.model_validate(document["evaluation"]),
                 Manifest.model_validate(document["manifest"]),
                 tuple(self._try(place, name) for name in place.written.candidates),
-                place.written.notes,
+                (*cut, *place.written.notes),
             )
 
     def compare(self, job: Job) -> CompareDone:
         """The report of the head's latest run against a run of the base, which is made when there
         is a plan for it. Raises MlagentError."""
-        head, base, notes = _head(job), _base(job), []
+        head, base = _head(job), _base(job)
+        notes: list[str] = []
         runs = Runs(self._project(job) / "runs")
         latest = _latest_at(runs, head)
         if latest is None:
@@ -163,7 +166,8 @@ class Work:
         other = _latest_at(runs, base)
         if other is None:
             try:
-                other = self._run_base(job, base)
+                other, cut = self._run_base(job, base)
+                notes += cut
             except MlagentError as problem:
                 notes.append(f"The base was not run: {problem.message}")
         with self._checkout(job, head) as place:
@@ -185,19 +189,32 @@ class Work:
             document = self._child(place, words, REPORT_S, told)
             return CompareDone(PrReport.model_validate(document), (*notes, *place.written.notes))
 
-    def _run_base(self, job: Job, base: str) -> RunFolder | None:
+    def _run_base(self, job: Job, base: str) -> tuple[RunFolder, tuple[str, ...]]:
         """Execute the base's own plan, if it has one."""
         with self._checkout(job, base) as place:
             if not (place.folder / PLAN).is_file():
                 raise BadInput(f"it holds no {PLAN}.")
-            document = self._execute(place, [], None)
-        return RunFolder(self._project(job) / "runs" / Path(str(document["run"])).name)
+            document, cut = self._execute(place, [], None, "The base's plan")
+        run = RunFolder(self._project(job) / "runs" / Path(str(document["run"])).name)
+        return run, cut
 
-    def _execute(self, place: _Place, words: list[str], budget_s: float | None) -> dict[str, Any]:
+    def _execute(
+        self, place: _Place, words: list[str], budget_s: float | None, whose: str = "The plan"
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The document of a run, and a sentence when it got less time than its plan asks for."""
         plan, _ = _checked_plan(place.folder)
         seconds = min(budget_s or plan.budget.seconds, self._most)
         words = ["execute", "--json", f"--budget={seconds:g}s", *words]
-        return self._child(place, words, seconds * 1.5 + SLACK_S)
+        document = self._child(place, words, seconds * 1.5 + SLACK_S)
+        return document, self._cut(whose, plan) if budget_s is None else ()
+
+    def _cut(self, whose: str, plan: Plan) -> tuple[str, ...]:
+        """A sentence when a plan asks for more time than the site gives to a run."""
+        asked, most = plan.budget.seconds, self._most
+        if asked <= most:
+            return ()
+        times = numbers.seconds(asked), numbers.seconds(most)
+        return (f"{whose} asks for {times[0]}; a run here gets {times[1]} at most.",)
 
     def _try(self, place: _Place, name: str) -> CandidateDone:
         """One candidate on the dev folds; a sentence when it was not judged."""

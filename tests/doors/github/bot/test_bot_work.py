@@ -15,6 +15,7 @@ from mlagent.contracts.run import Environment
 from mlagent.documents import dump_yaml, read_record
 from mlagent.doors.github.bot import BotFlags, handle_event
 from mlagent.doors.github.checkout import Mirror
+from mlagent.doors.github.markdown import inline
 from mlagent.doors.github.queue import Queue
 from mlagent.doors.github.runner import MARK
 from mlagent.store.runs import Runs
@@ -76,6 +77,22 @@ def test_plan_is_made_from_the_base_and_nothing_of_the_head_runs(tmp_path: Path)
 
 
 @pytest.mark.usefixtures("no_engine")
+def test_a_plan_that_asks_for_more_than_a_run_gets_says_so(tmp_path: Path) -> None:
+    pull = make(tmp_path, hostile=False)
+    with serving(tmp_path / "state", pull, max_budget_s=45) as case:
+        comment, _ = case.tell('/mlagent plan "churn model" --budget 46s')
+        case.tell('/mlagent plan "churn model" --budget 45s')
+        case.tell('/mlagent plan "churn model"')
+        assert [job.state for job in case.drain()] == ["refused", "done", "done"]
+        refused, told, default = case.answers()
+    assert reactions(comment) == ["eyes", "-1"]
+    assert inline("The budget '46s' is above 45 s, the most that is given here.") in refused
+    assert "at most" not in told
+    assert kept_plan(tmp_path / "state").budget.seconds > 45
+    assert inline("a run here gets 45 s at most.") in default
+
+
+@pytest.mark.usefixtures("no_engine")
 def test_execute_without_a_plan_or_on_a_wrong_target_says_so(tmp_path: Path) -> None:
     pull = make(tmp_path, hostile=False)
     with serving(tmp_path / "state", pull) as case:
@@ -125,6 +142,7 @@ def test_execute_and_compare_hold_the_head_against_the_base(tmp_path: Path) -> N
         assert f"<code>{run.id}</code>" in text
         assert "tier T0" in text
         assert "Not run&#46; No container engine answers" in text
+        assert f"- {inline('The plan asks for 10 s; a run here gets 8 s at most.')}" in text
         case.tell("/mlagent compare")
         assert [job.state for job in case.drain()] == ["done", "done"]
         made = {
@@ -132,6 +150,7 @@ def test_execute_and_compare_hold_the_head_against_the_base(tmp_path: Path) -> N
         }
         assert made == {pull.head, pull.base}
         report = case.answers()[1]
+        assert inline("The base's plan asks for 10 s; a run here gets 8 s at most.") in report
         assert "No comparison" not in report
         assert f"base <code>{pull.base[:7]}</code>" in report
         assert "not_worse" in report or "not-worse-than-base" in report
