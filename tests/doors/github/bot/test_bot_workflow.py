@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -10,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from mlagent.cli.bot_commands import bot
 from mlagent.content import Content
 from mlagent.documents import load_yaml
+from mlagent.doors.github.checkout import MOST_CANDIDATES
+from mlagent.doors.github.work import SLACK_S, TRY_BUDGET_S
+from mlagent.settings import parse_duration
 
 NAME = "templates/pr/workflows/mlagent-command.yml"
 
@@ -41,6 +46,27 @@ def test_it_has_no_more_rights_than_it_needs(workflow: Any) -> None:
         "issues": "write",
         "pull-requests": "write",
     }
+
+
+def test_commands_of_one_pull_request_run_one_at_a_time_and_none_is_cut_short(
+    workflow: Any,
+) -> None:
+    assert "concurrency" not in workflow, "of the workflow: any comment would take a place"
+    (job,) = workflow["jobs"].values()
+    assert job["concurrency"] == {
+        "group": "mlagent-command-${{ github.event.issue.number }}",
+        "cancel-in-progress": False,
+    }
+
+
+def test_the_job_is_not_ended_before_the_bots_own_limits(workflow: Any) -> None:
+    """The longest command: a run and its candidates, each as long as the bot lets it."""
+    default = inspect.signature(bot).parameters["max_budget"].default
+    seconds = parse_duration(default)
+    run = seconds * 1.5 + SLACK_S
+    tries = MOST_CANDIDATES * (TRY_BUDGET_S * 2 + SLACK_S)
+    (job,) = workflow["jobs"].values()
+    assert int(job["timeout-minutes"]) * 60 > run + tries
 
 
 def test_it_checks_nothing_out_and_puts_no_text_of_others_into_a_script(

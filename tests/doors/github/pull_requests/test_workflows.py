@@ -68,6 +68,18 @@ def test_the_job_with_rights_checks_out_no_head_and_runs_no_script() -> None:
     assert POST["on"]["workflow_run"]["workflows"] == [COMPUTE["name"]]
 
 
+def test_branches_of_two_forks_with_one_name_do_not_push_each_others_comment_aside() -> None:
+    """GitHub drops the job that waits in a group when another one comes."""
+    fork, branch = (
+        f"${{{{ github.event.workflow_run.{name} }}}}"
+        for name in ("head_repository.id", "head_branch")
+    )
+    assert POST["concurrency"] == {
+        "group": f"mlagent-comment-{fork}-{branch}",
+        "cancel-in-progress": "false",
+    }
+
+
 @pytest.mark.parametrize("name", ["mlagent", "mlagent-comment"])
 def test_pull_request_target_is_nowhere(name: str) -> None:
     text = Content().text(f"templates/pr/workflows/{name}.yml")
