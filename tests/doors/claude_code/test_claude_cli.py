@@ -18,6 +18,7 @@ import pytest
 
 from mlagent.content import Content
 from mlagent.contracts.base import ROLES
+from mlagent.doors.claude_code.checking import check_folder
 from mlagent.doors.claude_code.exporting import export_agents
 from mlagent.testing.messages_api import MessagesApi, calls, messages_api, says
 
@@ -205,3 +206,25 @@ def test_a_real_session_holds_the_contract(project: Path, scope: str) -> None:
     assert "complexity is 'tiny'; allowed: low, medium, high" in sent
     turns = [message["role"] for message in messages].count("assistant")
     assert turns == 7  # the bad plan went back once, and the good one ended the agent
+
+
+@pytest.mark.parametrize(
+    ("file", "value", "off"),
+    [
+        ("project/.claude/settings.local.json", "true", True),
+        ("project/.claude/settings.local.json", '"true"', False),
+        ("home/.claude/settings.json", "true", True),
+    ],
+)
+def test_settings_switch_the_hooks_off_where_we_say_so(
+    project: Path, file: str, value: str, off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(project.parent / "home"))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    settings = project.parent / file
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(f'{{"disableAllHooks": {value}}}')
+    assert ("contract of ml-engineer" not in json.dumps(session(project, "ml-engineer"))) is off
+    assert [str(settings) in said for said in check_folder(project, strict=True).warnings] == [
+        True
+    ] * off
