@@ -261,7 +261,7 @@ async def mlagent_try(
     place.inside(where / "solution.py", "candidate")
     plan = read_plan(place.inside(PLAN_FILE, "plan"))
     if plan.data is not None:
-        place.inside(plan.data.path, "table of the plan")
+        place.table(plan.data.path, "table of the plan")
     seconds = parse_duration(budget)
     made: RunFolder | None = None
     try:

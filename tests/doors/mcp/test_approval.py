@@ -116,6 +116,24 @@ def test_records_and_hidden_files_are_no_tables(session: Any, churn: Path, file:
         assert "truth" not in said
 
 
+def test_an_edited_plan_does_not_make_a_record_a_table(session: Any, churn: Path) -> None:
+    """Not for a run, and not for a candidate, whose score would be of rows with their truth."""
+    build_tree(churn, {"runs/x/vault.csv": "truth,model\n1,0.5\n0,0.4\n"})
+    build_tree(churn, {"mine/solution.py": "def fit(a, b): ...\ndef predict(a, b): ...\n"})
+
+    async def script(talk: Any) -> tuple[str, str]:
+        await talk.facts("plan", task="churn model")
+        plan = churn / "plan.yaml"
+        plan.write_text(plan.read_text().replace("path: churn.csv", "path: runs/x/vault.csv"))
+        return (
+            str(await talk.refused("run")),
+            str(await talk.refused("try", candidate="mine")),
+        )
+
+    for said in session(churn, script):
+        assert "a record of mlagent's or a hidden file" in said
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_after_a_yes_it_runs_and_the_same_server_stops_it(
     session: Any, churn: Path, mode: str
