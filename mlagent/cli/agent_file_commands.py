@@ -90,6 +90,10 @@ def agents_check(
                 screen.print(f"    note: {note}")
             for rule in file.rules:
                 screen.print(f"    {rule.rule}: {rule.what}")
+        for part in found.parts:
+            screen.print(f"{'BROKEN' if part.rules else 'keeps':10s}  {part.file}")
+            for rule in part.rules:
+                screen.print(f"    {rule.rule}: {rule.what}")
         for line in found.skipped:
             screen.print(f"left out    {line}")
         for line in found.warnings:
@@ -104,7 +108,8 @@ def agents_check(
     if as_json:
         raise typer.Exit(BadInput.exit_code)
     broken = sum(not f.verdict.loads or bool(f.rules or f.shadowed_by) for f in found.files)
+    broken += sum(bool(part.rules) for part in found.parts)
     raise BadInput(
-        f"{broken} of {len(found.files)} files in {str(folder)!r} need mending.",
+        f"{broken} of {len(found.files) + len(found.parts)} files in {str(folder)!r} need mending.",
         remedy="The lines above say what and where.",
     )

@@ -81,6 +81,13 @@ class CheckedFile(Record):
     rules: tuple[BrokenRule, ...] = Field(default=(), description="empty without --strict")
 
 
+class CheckedPart(Record):
+    """Another file of a plugin: its manifest, hooks, servers, a skill, its README."""
+
+    file: str = Field(description="path inside the plugin")
+    rules: tuple[BrokenRule, ...]
+
+
 class AgentCheck(Record):
     """`mlagent agents check FOLDER --json`."""
 
@@ -93,6 +100,9 @@ class AgentCheck(Record):
     strict: bool
     ok: bool = Field(description="every file loads, no name twice, and --strict found nothing")
     files: tuple[CheckedFile, ...]
+    parts: tuple[CheckedPart, ...] = Field(
+        default=(), description="a plugin's other files; empty without --strict"
+    )
     skipped: tuple[str, ...]
     warnings: tuple[str, ...] = Field(
         default=(), description="settings files that switch hooks off; they do not count for ok"

@@ -20,6 +20,7 @@ from mlagent.sandbox.sanitize import clean_line
 
 from .hooks_off import hooks_off
 from .loading import MEASURED_ON, Loaded, load
+from .plugin_strict import checked_parts
 from .sources import Source, read_sources
 from .strict import broken_rules
 from .user_folder import is_the_users, user_folders
@@ -71,7 +72,9 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
             "description.",
         )
     files = tuple(_checked(source, seen, loaded, place, strict) for source, seen in loaded)
+    parts = tuple(checked_parts(root.parent)) if strict and place == "plugin" else ()
     bad = any(not f.verdict.loads or f.rules or f.shadowed_by for f in files)
+    bad = bad or any(part.rules for part in parts)
     return AgentCheck(
         schema_="mlagent/agent-check/v1",
         folder=str(folder),
@@ -80,6 +83,7 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
         strict=strict,
         ok=not bad,
         files=files,
+        parts=parts,
         skipped=tuple(skipped),
         warnings=tuple(clean_line(said) for said in hooks_off(_settings_folders(root, place))),
     )

@@ -29,12 +29,13 @@ def hooks_problem(hooks: Any) -> str:
     if not isinstance(hooks, dict):
         return "a map from event to hooks is needed"
     for event in STRICT_EVENTS:
-        if hooks.get(event) is not None and (problem := _matchers_problem(hooks[event])):
+        if hooks.get(event) is not None and (problem := matchers_problem(hooks[event])):
             return f"{event}: {problem}"
     return ""
 
 
-def _matchers_problem(matchers: Any) -> str:
+def matchers_problem(matchers: Any) -> str:
+    """What is wrong with the entries of one event; empty when nothing is."""
     if not isinstance(matchers, list):
         return "a list is needed"
     for entry in matchers:

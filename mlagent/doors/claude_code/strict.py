@@ -51,7 +51,7 @@ def broken_rules(data: bytes, loaded: Loaded, *, plugin: bool) -> Iterator[Broke
     """Every rule that the file with the content `data`, read as `loaded`, does not keep."""
     if not loaded.verdict.loads:
         yield BrokenRule(rule="loads", what=loaded.verdict.why)
-    yield from _bytes(data)
+    yield from encoding_rules(data)
     yield from _block(data, loaded)
     if loaded.keys:
         yield from _name(loaded.keys.get("name"))
@@ -61,7 +61,8 @@ def broken_rules(data: bytes, loaded: Loaded, *, plugin: bool) -> Iterator[Broke
         yield BrokenRule(rule="body", what="the body is empty; it is the agent's instructions.")
 
 
-def _bytes(data: bytes) -> Iterator[BrokenRule]:
+def encoding_rules(data: bytes) -> Iterator[BrokenRule]:
+    """UTF-8 without a byte-order mark, lines that end in LF."""
     if data.startswith(b"\xef\xbb\xbf"):
         yield BrokenRule(rule="encoding", what="a byte-order mark stands at the start.")
     if b"\r" in data:

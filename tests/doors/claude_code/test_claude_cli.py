@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_cases import CASES, FINE
 
 from mlagent.content import Content
 from mlagent.contracts.base import ROLES
@@ -76,6 +77,15 @@ def test_the_export_passes_plugin_validate_strict(project: Path, what: str) -> N
 def test_the_plugin_of_this_repository_passes_too(project: Path) -> None:
     for folder in (ROOT, ROOT / PLUGIN):
         assert claude(project, "plugin", "validate", "--strict", str(folder)).returncode == 0
+
+
+@pytest.mark.parametrize("name", [*CASES, *FINE])
+def test_what_plugin_validate_refuses_breaks_a_rule_of_ours(project: Path, name: str) -> None:
+    plugin = project.parent / "market" / PLUGIN
+    case = (CASES | FINE)[name]
+    case.apply(plugin)
+    done = claude(project, "plugin", "validate", "--json", "--strict", str(plugin))
+    assert (done.returncode != 0) is (bool(case.rules) and case.refused), done.stdout
 
 
 def test_the_directory_profile_finds_nothing_that_blocks(project: Path) -> None:
