@@ -122,8 +122,8 @@ def _no_agent(source: Source, seen: Loaded, *, in_agents: bool) -> str:
     path = PurePosixPath(source.name)
     if is_page(source.name, seen):
         return "a page, no agent"
-    kinds = ["agents"] * in_agents + [part for part in path.parts[:-1] if part in _KINDS]
-    kind = kinds[-1] if kinds else ""
+    kinds = [part for part in path.parts[:-1] if part in _KINDS]
+    kind = "agents" if in_agents else kinds[-1] if kinds else ""
     if _KINDS.get(kind):
         return f"not an agent file, but {_KINDS[kind]}"
     if kind == "agents" and path.suffix == ".md":

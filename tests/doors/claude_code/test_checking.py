@@ -194,7 +194,11 @@ def test_a_broken_agent_outside_of_an_agents_folder_is_still_judged(
 
 
 def test_in_an_agents_folder_every_markdown_file_is_judged(tmp_path: Path) -> None:
+    """Claude Code looks into its subfolders too, whatever they are called."""
     build_tree(tmp_path, {"agents/a.md": GOOD, "agents/notes/b.md": "# Notes\n"})
+    build_tree(tmp_path, {"project/.claude/agents/skills/c.md": GOOD})
+    (found,) = check_folder(tmp_path / "project", strict=False).files
+    assert (found.file, found.verdict.loads) == ("skills/c.md", True)
     for folder, name in ((tmp_path / "agents", "notes/b.md"), (tmp_path, "agents/notes/b.md")):
         found = check_folder(folder, strict=False)
         assert [file.file for file in found.files if not file.verdict.loads] == [name]
