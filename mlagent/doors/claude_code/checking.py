@@ -122,16 +122,20 @@ def _no_agent(source: Source, seen: Loaded, *, in_agents: bool) -> str:
     path = PurePosixPath(source.name)
     if is_page(source.name, seen):
         return "a page, no agent"
-    kinds = [part for part in path.parts[:-1] if part in _KINDS]
-    kind = "agents" if in_agents else kinds[-1] if kinds else ""
-    if _KINDS.get(kind):
-        return f"not an agent file, but {_KINDS[kind]}"
-    if kind == "agents" and path.suffix == ".md":
+    if not in_agents and (other := other_kind(source.name)):
+        return f"not an agent file, but {other}"
+    if path.suffix == ".md" and (in_agents or "agents" in path.parts[:-1]):
         return ""
     fields = set(seen.keys) or set(_FIELD.findall(_head(source.data)))
     if "name" in fields or ("description" in fields and "title" not in fields):
         return ""
     return "not an agent file: no frontmatter with a name or a description"
+
+
+def other_kind(name: str) -> str:
+    """What a document is that lies in a folder for other things; empty when nothing says so."""
+    kinds = [part for part in PurePosixPath(name).parts[:-1] if part in _KINDS]
+    return _KINDS[kinds[-1]] if kinds else ""
 
 
 def _head(data: bytes) -> str:

@@ -18,7 +18,7 @@ from mlagent.contracts.errors import BadInput
 from mlagent.sandbox.sanitize import clean_line
 from mlagent.store.files import json_bytes
 
-from .checking import is_page
+from .checking import is_page, other_kind
 from .import_page import import_page
 from .importing import UNDERSTOOD, Imported, Importer
 from .loading import load
@@ -68,6 +68,8 @@ def _no_agent(source: Source, importer: Importer) -> str:
     loaded = load(source.data, source.name)
     if is_page(source.name, loaded):
         return "a page, no agent"
+    if other := other_kind(source.name):
+        return f"not an agent file, but {other}"
     if loaded.keys:
         return ""
     document = importer.read(source)

@@ -365,12 +365,15 @@ def test_importing_writes_three_files_each_and_overwrites_nothing(tmp_path: Path
     (folder / "sub" / "a-b.md").write_text(ENGINEER, encoding="utf-8")
     (folder / "README.md").write_text("# Agents\n\nSome.\n", encoding="utf-8")
     (folder / "notes.txt").write_text("words\n", encoding="utf-8")
+    (folder / "skills" / "go").mkdir(parents=True)
+    (folder / "skills" / "go" / "SKILL.md").write_text(ENGINEER, encoding="utf-8")
     run = import_agents(folder, out, agent=None, force=False)
     assert sorted(path.name for path in out.iterdir()) == [
         f"a-b{number}.{kind}"
         for number in ("-2", "")
         for kind in ("contract.yaml", "import.json", "import.md")
     ]
+    assert run.skipped.pop() == "skills/go/SKILL.md: not an agent file, but a part of a skill"
     assert run.skipped == [
         "README.md: a page, no agent",
         "notes.txt: no frontmatter, and no section that a contract could speak of",
