@@ -162,7 +162,7 @@ class AnthropicService:
         if message.stop_reason is None:
             raise Dropped("the answer broke off before its end.")
         return Answer(
-            tuple(block.model_dump(mode="json", exclude_none=True) for block in message.content),
+            tuple(_block(block) for block in message.content),
             str(message.stop_reason),
             tokens_of(message.usage),
             str(message.model),
@@ -232,6 +232,23 @@ class AnthropicService:
         for secret in self._secrets:
             text = text.replace(secret, "[key]")
         return " ".join(text.split())
+
+
+def _block(block: Any) -> dict[str, Any]:
+    """A block as JSON that can be written: a model may answer with half of a surrogate pair."""
+    plain: dict[str, Any] = _encodable(block.to_dict(mode="python", warnings=False))
+    return plain
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_encodable(part) for part in value]
+    if isinstance(value, dict):
+        kept = {str(name): part for name, part in value.items() if part is not None}
+        return {_encodable(name): _encodable(part) for name, part in kept.items()}
+    return value
 
 
 def _delta(event: Any) -> str:

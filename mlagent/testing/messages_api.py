@@ -194,7 +194,31 @@ def _malformed(body: Any) -> str | None:
         return "max_tokens: must be at least 1"
     if problem is None and (not body["messages"] or body["messages"][0]["role"] != "user"):
         return "messages: first message must use the user role"
-    return problem
+    return problem or _unanswered(body["messages"])
+
+
+def _unanswered(messages: list[dict[str, Any]]) -> str | None:
+    """Tool calls and their results belong together: a result for each call, in the next message."""
+    for n, message in enumerate(messages):
+        called, answered = _ids(message, "tool_use", "id"), set[str]()
+        if n + 1 < len(messages):
+            answered = _ids(messages[n + 1], "tool_result", "tool_use_id")
+        if missing := called - answered:
+            return f"messages.{n}: `tool_use` ids without `tool_result`: {min(missing)}"
+        if strange := answered - called:
+            return f"messages.{n + 1}: `tool_result` without its `tool_use`: {min(strange)}"
+        parts = message["content"]
+        if any(part.get("type") == "text" and not part["text"].strip() for part in _blocks(parts)):
+            return f"messages.{n}: text content blocks must be non-empty"
+    return None
+
+
+def _ids(message: dict[str, Any], kind: str, key: str) -> set[str]:
+    return {part[key] for part in _blocks(message["content"]) if part.get("type") == kind}
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    return [] if isinstance(content, str) else content
 
 
 def _prompt_parts(body: dict[str, Any]) -> list[tuple[bytes, bool]]:

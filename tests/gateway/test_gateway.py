@@ -312,6 +312,14 @@ def test_why_an_answer_ended_is_told(make: Make, answers: list[Any]) -> None:
     assert [bench.ask("a").stop_reason, bench.ask("b").stop_reason] == ["max_tokens", "refusal"]
 
 
+def test_a_text_that_is_no_unicode_is_an_answer_and_not_a_crash(
+    make: Make, answers: list[Any]
+) -> None:
+    answers[:] = [[says("half a pair: \ud800")]]
+    reply = make().ask()
+    assert reply.text == "half a pair: ?"
+
+
 def test_the_journal_tells_of_every_call(make: Make) -> None:
     bench = make()
     bench.ask()
