@@ -8,18 +8,20 @@ Does not run code.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from mlagent.content import Content
-from mlagent.contracts.contract import Contract
+from mlagent.contracts.contract import Contract, ModelTool
+from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.search import Node, Operator
 from mlagent.gateway.gateway import Gateway, Reply
 
 from .code_edits import Edit, apply_edits, checked
+from .fences import fenced
 from .persona import render_persona
+from .tool_loop import Tool, calls_in, converse, offered
 
 MAX_TOKENS = 16_000
 LONGEST_SUMMARY = 300
@@ -65,6 +67,12 @@ ASKED: Mapping[Operator, str] = {
     "where little of it can stay, `submit_candidate`. Do not change its idea.",
     "merge": "Write one candidate that joins what is good in these two, with `submit_candidate`.",
 }
+HANDED_IN_WITH: Mapping[Operator, tuple[str, ...]] = {
+    "draft": ("submit_candidate",),
+    "improve": ("submit_edit",),
+    "debug": ("submit_edit", "submit_candidate"),
+    "merge": ("submit_candidate",),
+}
 
 
 @dataclass(frozen=True)
@@ -95,32 +103,35 @@ def write_candidate(
     operator: Operator,
     shown: Sequence[Shown],
     tried: Sequence[Node],
+    tools: Sequence[Tool] = (),
 ) -> Made:
-    """One step of the search: ask, and once more when the answer cannot be used.
+    """One step of the search: ask, use the tools that it calls, ask for one mended answer.
 
     Args:
         rules: from `rules_of`.
         facts: from `table_text`, with the task.
         shown: the parents.
         tried: every node so far, for the list of what was tried.
+        tools: what it may call before it hands something in.
 
     Raises:
-        MlagentError: the gateway's own.
+        MlagentError: the gateway's own, or the contract allows no candidate.
     """
-    request = first_request(model, rules, facts, operator, shown, tried)
-    usd, problem, summary = 0.0, "", ""
-    for turn in range(2):
-        reply = gateway.ask(
-            contract.name, operator if turn == 0 else f"{operator}, mended", request
-        )
-        usd += reply.usd
-        try:
-            code, summary = read_answer(reply, shown)
-            return Made(code, summary, usd)
-        except ValueError as error:
-            problem = str(error)
-        request = mended_request(request, reply, problem)
-    return Made("", summary, usd, f"no code: {problem}")
+    if SUBMIT["name"] not in contract.tools:
+        raise MlagentError(f"The contract of {contract.name} does not allow {SUBMIT['name']!r}.")
+    request = first_request(model, rules, facts, operator, shown, tried, offered(contract, tools))
+    found = converse(
+        gateway,
+        contract,
+        operator,
+        request,
+        tools,
+        lambda reply: read_answer(reply, operator, shown),
+    )
+    if found.value is None:
+        return Made("", "", found.usd, f"no code: {found.problem}")
+    code, summary = found.value
+    return Made(code, summary, found.usd)
 
 
 def rules_of(content: Content, contract: Contract) -> str:
@@ -136,11 +147,11 @@ def first_request(
     operator: Operator,
     shown: Sequence[Shown],
     tried: Sequence[Node],
+    tools: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The request of a step. Rules and facts are cached: they are the same in every step."""
+    """The request of a step. Tools, rules and facts are cached: they are the same in every step."""
     keep = {"type": "ephemeral"}
     parts = [ASKED[operator], *(_about(one, operator) for one in shown), _history(tried)]
-    tools = [SUBMIT] if operator in ("draft", "merge") else [EDIT, SUBMIT]
     return {
         "model": model,
         "max_tokens": MAX_TOKENS,
@@ -148,50 +159,35 @@ def first_request(
             {"type": "text", "text": rules},
             {"type": "text", "text": facts, "cache_control": keep},
         ],
-        "tools": tools if operator != "improve" else [EDIT],
+        "tools": [SUBMIT, EDIT, *tools],
         "tool_choice": {"type": "any"},
         "messages": [{"role": "user", "content": "\n\n".join(part for part in parts if part)}],
     }
 
 
-def mended_request(request: Mapping[str, Any], reply: Reply, problem: str) -> dict[str, Any]:
-    """The conversation with the answer and what is wrong with it."""
-    calls = [block for block in reply.content if block["type"] == "tool_use"]
-    wrong = f"This cannot be used: {problem}. Answer again, mended."
-    said: list[dict[str, Any]] = [
-        {"type": "tool_result", "tool_use_id": call["id"], "content": wrong, "is_error": True}
-        for call in calls
-    ]
-    content = [block for block in reply.content if block["type"] in ("text", "tool_use")]
-    return {
-        **request,
-        "messages": [
-            *request["messages"],
-            {"role": "assistant", "content": content or "(no answer)"},
-            {"role": "user", "content": said or wrong},
-        ],
-    }
-
-
-def read_answer(reply: Reply, shown: Sequence[Shown]) -> tuple[str, str]:
+def read_answer(reply: Reply, operator: Operator, shown: Sequence[Shown]) -> tuple[str, str]:
     """(code, summary) of an answer. Raises ValueError with what is wrong."""
     if reply.stop_reason == "refusal":
         raise ValueError("the model declined to answer")
     if reply.stop_reason == "max_tokens":
         raise ValueError(f"the answer was longer than {MAX_TOKENS} tokens and was cut")
-    calls = [block for block in reply.content if block["type"] == "tool_use"]
+    calls = calls_in(reply)
     if not calls:
         raise ValueError("no tool was called")
-    name, given = str(calls[0]["name"]), calls[0].get("input")
-    if name not in (SUBMIT["name"], EDIT["name"]):
-        raise ValueError(f"there is no tool {name[:60]!r}")
+    final = [call for call in calls if call["name"] in (SUBMIT["name"], EDIT["name"])]
+    if not final:
+        name = str(calls[0]["name"])
+        what = "is no final answer" if name in get_args(ModelTool) else "does not exist"
+        raise ValueError(f"the tool {name[:60]!r} {what}")
+    name, given = str(final[0]["name"]), final[0].get("input")
+    allowed = HANDED_IN_WITH[operator]
+    if name not in allowed:
+        raise ValueError(f"this step is handed in with {' or '.join(allowed)}")
     if not isinstance(given, dict):
         raise ValueError("the tool's input is no object")
     summary = " ".join(str(given.get("summary", "")).split())[:LONGEST_SUMMARY]
     if name == SUBMIT["name"]:
         return checked(_text(given, "code")), summary
-    if not shown:
-        raise ValueError("there is no candidate to edit here; use submit_candidate")
     edits = given.get("edits")
     if not isinstance(edits, list) or not all(isinstance(edit, dict) for edit in edits):
         raise ValueError("edits is no list of {search, replace}")
@@ -227,9 +223,3 @@ def _history(tried: Sequence[Node]) -> str:
     return "Tried so far, scored by the referee on the same folds:\n" + fenced(
         "tried", "\n".join(lines)
     )
-
-
-def fenced(kind: str, text: str) -> str:
-    """A block that its own text cannot end: its mark is made from the text."""
-    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"<{kind} mark={mark}>\n{text}\n</{kind} mark={mark}>"

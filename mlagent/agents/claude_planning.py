@@ -9,7 +9,6 @@ Only aggregates leave (`table_text`). Does not review and does not choose for th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,12 @@ from mlagent.contracts.contract import Contract
 from mlagent.contracts.plan import AgentPlan, AgentPlanDocument, Option
 from mlagent.gateway.gateway import Gateway, Reply
 
+from .fences import fenced
+from .model_tools import LookAtProfile
 from .persona import render_persona
 from .planning_context import PlanningContext
-from .table_text import facts_text
+from .table_text import MOST_COLUMNS, facts_text
+from .tool_loop import converse, offered
 
 MAX_TOKENS = 8_000
 ALLOWED = ("type", "properties", "required", "items", "enum", "const", "anyOf", "$ref", "$defs")
@@ -46,7 +48,7 @@ def propose(
     ours: AgentPlan,
     model: str,
 ) -> Proposed:
-    """Ask for a plan; at most twice.
+    """Ask for a plan, and once more when the answer does not fit.
 
     Args:
         ours: what our own author proposes: the floor, and the source of every estimate.
@@ -55,20 +57,22 @@ def propose(
     Raises:
         MlagentError: the gateway's own (no budget, no service); the caller falls back to `ours`.
     """
+    profile = context.profile
+    wide = profile is not None and len(profile.columns) > MOST_COLUMNS
+    tools = [LookAtProfile(context)] if wide else []  # else the facts hold every column
     request = first_request(content, contract, context, ours, model)
-    usd, problem = 0.0, ""
-    for turn in range(2):
-        reply = gateway.ask(contract.name, "plan" if turn == 0 else "plan, mended", request)
-        usd += reply.usd
-        try:
-            return Proposed(read_answer(reply, contract, ours), usd=usd)
-        except ValueError as error:
-            problem = str(error)
-        request = mended_request(request, reply, problem)
+    if named := offered(contract, tools):
+        request["tools"] = named
+    found = converse(
+        gateway, contract, "plan", request, tools, lambda reply: read_answer(reply, contract, ours)
+    )
+    if found.value is not None:
+        return Proposed(found.value, usd=found.usd)
     return Proposed(
         ours,
-        f"{contract.name}: Claude's plan did not fit twice ({problem}); the template's stands.",
-        usd,
+        f"{contract.name}: Claude's plan did not fit twice ({found.problem}); the template's "
+        "stands.",
+        found.usd,
     )
 
 
@@ -83,8 +87,9 @@ def first_request(
         for name, option in ours.implementation_options.items()
     )
     asked = (
-        f"## The task\n\n{json.dumps(context.task.description)}\n\n<facts>\n{facts_text(context)}\n"
-        f"</facts>\n\nWhat each option runs, with its measured estimate:\n\n{estimates}\n\n"
+        f"## The task\n\n{json.dumps(context.task.description)}\n\n"
+        f"{fenced('facts', facts_text(context))}\n\n"
+        f"What each option runs, with its measured estimate:\n\n{estimates}\n\n"
         "Answer with the JSON form of that YAML. Keep the meaning of each option; time, complexity "
         "and dependencies are filled in by code."
     )
@@ -94,23 +99,6 @@ def first_request(
         "system": [{"type": "text", "text": rules, "cache_control": {"type": "ephemeral"}}],
         "messages": [{"role": "user", "content": asked}],
         "output_config": {"format": {"type": "json_schema", "schema": answer_schema()}},
-    }
-
-
-def mended_request(request: Mapping[str, Any], reply: Reply, problem: str) -> dict[str, Any]:
-    """The same conversation, with the answer and what is wrong with it."""
-    said = reply.text or "(no text)"
-    wrong = (
-        f"This answer does not fit: {problem}\nAnswer again with the whole plan, mended, and "
-        "nothing around it."
-    )
-    return {
-        **request,
-        "messages": [
-            *request["messages"],
-            {"role": "assistant", "content": said},
-            {"role": "user", "content": wrong},
-        ],
     }
 
 

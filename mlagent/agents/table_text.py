@@ -33,7 +33,7 @@ def facts_text(context: PlanningContext) -> str:
         return "\n".join(["table: none yet, so every statement on data is an assumption", *lines])
     lines += _about_table(profile, context.task)
     features = [c for c in profile.columns if c.name != context.task.target]
-    lines += [_column(column, context) for column in features[:MOST_COLUMNS]]
+    lines += [column_line(column, context) for column in features[:MOST_COLUMNS]]
     if len(features) > MOST_COLUMNS:
         lines.append(f"and {len(features) - MOST_COLUMNS} further columns of the same kinds")
     return "\n".join(lines)
@@ -57,7 +57,8 @@ def _about_table(profile: Profile, task: TaskSpec) -> list[str]:
     return lines
 
 
-def _column(column: ColumnProfile, context: PlanningContext) -> str:
+def column_line(column: ColumnProfile, context: PlanningContext) -> str:
+    """One column on one line."""
     rows = max(1, context.profile.rows if context.profile else 1)
     parts = [f"column {shown(column.name)}: {column.role}, {column.dtype}"]
     parts.append(f"{column.distinct} distinct")

@@ -5,6 +5,7 @@ Never shows raw cells; text from candidates is cut and shown as a claim, never a
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -35,6 +36,11 @@ class PlainProgress:
 
     def say(self, sentence: str) -> None:
         self._line(f"  {sentence}")
+
+    def ask(self, question: str) -> str | None:
+        """Nobody is at a terminal: None."""
+        self._line(f"  not asked, for nobody is here: {question}")
+        return None
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -93,6 +99,21 @@ class LiveProgress:
         from rich.text import Text
 
         self.console.print(Text(f"  {sentence}"))
+
+    def ask(self, question: str) -> str | None:
+        """One line from the keyboard, while the live line rests; None without a keyboard."""
+        from rich.text import Text
+
+        if not sys.stdin.isatty():
+            return None
+        self._live.stop()
+        try:
+            self.console.print(Text(f"  Claude asks: {question}"))
+            return self.console.input("  your answer (empty for none): ").strip()
+        except EOFError:
+            return None
+        finally:
+            self._live.start()
 
     def __enter__(self) -> LiveProgress:
         self._live.start()

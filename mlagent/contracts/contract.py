@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -26,18 +26,25 @@ Point = Literal[
     "plan schema",
     "plan review",
     "content loader",
+    "tool loop",
     "ledger",
     "advisory",
 ]
-"""Where a clause is enforced. `ledger`: checked after the run on the evidence, not prevented
-before."""
-Tool = Literal["fit", "predict", "folds", "script", "bundle", "probe-packages"]
+"""Where a clause is enforced. `tool loop`: before a tool that a language model calls is used.
+`ledger`: checked after the run on the evidence, not prevented before."""
+Command = Literal["fit", "predict", "folds", "script", "bundle", "probe-packages"]
 """Commands of `sandbox/runner.py`: the only things that an agent can have done."""
+ModelTool = Literal[
+    "look_at_profile", "run_analysis", "read_artifact", "submit_candidate", "ask_user"
+]
+"""What a language model that works as the agent may call. An analysis is also a `script`."""
+Tool = Command | ModelTool
 Comparison = Literal["better_than_dummy", "better_than_linear", "at_least", "at_most"]
 """The first two are relative: the paired interval of the difference must lie above 0."""
 Words = Annotated[tuple[str, ...], Field(min_length=1)]
-Glob = Annotated[str, Field(pattern=r"^/(in|out)/[A-Za-z0-9_.*?/-]+$")]
-"""A path inside the sandbox, with `*` and `?` inside one segment and `**` across segments."""
+Glob = Annotated[str, Field(pattern=r"^/(in|out|run)/[A-Za-z0-9_.*?/-]+$")]
+"""A path inside the sandbox, or below /run of the run's own folder for `read_artifact`; with `*`
+and `?` inside one segment and `**` across segments."""
 
 
 class Handles(Record):
@@ -215,7 +222,7 @@ class Contract(Record):
         return self
 
     def may_read(self, path: str) -> bool:
-        """Whether a sandbox path such as '/in/train.parquet' is among the reads."""
+        """Whether a path such as '/in/train.parquet' or '/run/task.json' is among the reads."""
         return _allowed(path, self.reads)
 
     def may_write(self, path: str) -> bool:
@@ -287,7 +294,15 @@ ENFORCEMENT: dict[str, Point] = {
     "prompts.system": "content loader",
     "prompts.examples": "content loader",
 }
-"""Leaf field -> its enforcement point. `[]` is any item of a list, `{}` any value of a map."""
+"""Leaf field -> its enforcement point. `[]` is any item of a list, `{}` any value of a map. What a
+language model may read and call is a matter of the tool loop, see `point_of`."""
+
+
+def point_of(section: str, item: str) -> Point:
+    """Where one of `reads`, `writes` or `tools` is enforced."""
+    if item in get_args(ModelTool) or item.startswith("/run/"):
+        return "tool loop"
+    return ENFORCEMENT[f"{section}[]"]
 
 
 class Clause(Record):
@@ -321,7 +336,7 @@ def clauses(contract: Contract) -> Iterator[Clause]:
         yield _clause("outputs", output.artifact, shown, "artifact")
     for name in ("reads", "writes", "tools"):
         for text in getattr(contract, name):
-            point = ENFORCEMENT[f"{name}[]"]
+            point = point_of(name, text)
             yield Clause(path=f"{name}[{text}]", value="allowed", enforced_by=point)
     for section in ("resources", "guardrails"):
         record = getattr(contract, section)

@@ -14,6 +14,8 @@ Operator = Literal["floor", "draft", "improve", "debug", "merge"]
 mended after a failure. merge: the best ideas of two."""
 
 
+EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""Of no code at all."""
 TREE = "artifacts/ml-engineer/search/tree.json"
 """Of a run folder."""
 
@@ -44,6 +46,11 @@ class Node(Record):
     to_floor: Difference | None = None
     seconds: Finite = Field(0.0, ge=0)
     usd: Finite = Field(0.0, ge=0)
+
+    @property
+    def written(self) -> bool:
+        """Whether a language model handed in code for it."""
+        return self.operator != "floor" and self.code_sha256 != EMPTY_SHA256
 
 
 class SearchTree(Record):

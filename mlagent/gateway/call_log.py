@@ -1,7 +1,8 @@
 """calls/ of a run folder: the exact bytes of every request, and the answer to it.
 
 One folder for each call: `request.json` (as it was sent, written before it is), `answer.json` and
-`call.json` (what it cost, written last). Guarantees: a request that has an answer here is not paid
+`call.json` (what it cost, written last); `results.json` holds what the tools gave that the answer
+called. Guarantees: a request that has an answer here is not paid
 twice: the same request for the same turn gets that answer; a request without one was cut in flight
 and is booked as possibly billed. No header is kept, so no key is. Does not decide what is sent.
 """
@@ -21,6 +22,7 @@ from mlagent.store.files import write_json
 CALLS = "calls"
 """Of a run folder."""
 REQUEST, ANSWER, CALL = "request.json", "answer.json", "call.json"
+RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,15 @@ class CallLog:
             if call.outcome == "answered":
                 self._answers.setdefault(call.request_sha256, []).append(call.n)
                 self._served[call.request_sha256] = self._served.get(call.request_sha256, 0) + 1
+
+    def results(self, n: int) -> list[dict[str, Any]] | None:
+        """What the tools gave that the answer to call `n` called; None when none was kept."""
+        file = self._place(n) / RESULTS
+        return list(_read(file)["results"]) if file.is_file() else None
+
+    def keep_results(self, n: int, results: list[dict[str, Any]]) -> None:
+        """Keep them, so that a resumed run goes on with the same ones."""
+        write_json(self._place(n) / RESULTS, {"results": results})
 
     def calls(self) -> tuple[Call, ...]:
         """Every call that has ended, in order."""

@@ -47,6 +47,7 @@ class Reply:
     Attributes:
         content: blocks as the API has them.
         known: it was paid for by an earlier process of the run.
+        n: number of the call, as in calls/.
     """
 
     content: tuple[dict[str, Any], ...]
@@ -54,6 +55,7 @@ class Reply:
     tokens: Tokens
     usd: float
     known: bool = False
+    n: int = 0
 
     @property
     def text(self) -> str:
@@ -84,7 +86,7 @@ class Gateway:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.meter, self.log = meter, log
-        self._service, self._journal = service, journal
+        self._service, self.journal = service, journal
         self._clock, self._sleep, self._stop, self._chance = clock, sleep, stop, chance
         self._on_text, self._patience_s = on_text, patience_s
         for begun in log.cut:
@@ -107,14 +109,14 @@ class Gateway:
         sha = hashlib.sha256(canonical(request)).hexdigest()
         if (known := self.log.known(sha)) is not None:
             answer, call = known
-            return _reply(Answer.of(answer), call.usd, known=True)
+            return _reply(Answer.of(answer), call.usd, known=True, n=call.n)
         begin = self._clock()
         attempts = 0
         while True:
             attempts += 1
             held = self._reserve(agent, request)
             begun = self.log.begin(agent, purpose, held.model, sha, held.tokens, held.usd)
-            self._journal.append("call.begun", n=begun.n, agent=agent, purpose=purpose)
+            self.journal.append("call.begun", n=begun.n, agent=agent, purpose=purpose)
             try:
                 answer_ = self._service.send(
                     request,
@@ -137,7 +139,7 @@ class Gateway:
                 raise
             usd = self.meter.settle(held, answer_.tokens)
             self._end(begun, "answered", answer_.tokens, usd, begin, attempts, answer_)
-            return _reply(answer_, usd, known=False)
+            return _reply(answer_, usd, known=False, n=begun.n)
 
     def _reserve(self, agent: str, request: dict[str, Any]) -> Reservation:
         """Room for the call: by the bytes of its body, or, where that is too much, by a count."""
@@ -176,7 +178,7 @@ class Gateway:
                 f"{problem.message}",
                 remedy="Try again later; what was paid for is kept, `--resume` goes on.",
             )
-        self._journal.append("call.waits", seconds=round(wait, 1), why=problem.message)
+        self.journal.append("call.waits", seconds=round(wait, 1), why=problem.message)
         self._sleep(wait)
         if self._stop():
             raise Interrupted("Stopped while waiting for the language model.")
@@ -207,7 +209,7 @@ class Gateway:
             why=why,
         )
         self.log.end(call, None if answer is None else answer.as_json())
-        self._journal.append(
+        self.journal.append(
             "call.ended",
             n=call.n,
             agent=call.agent,
@@ -230,5 +232,5 @@ class Gateway:
         )
 
 
-def _reply(answer: Answer, usd: float, *, known: bool) -> Reply:
-    return Reply(answer.content, answer.stop_reason, answer.tokens, usd, known)
+def _reply(answer: Answer, usd: float, *, known: bool, n: int) -> Reply:
+    return Reply(answer.content, answer.stop_reason, answer.tokens, usd, known, n)

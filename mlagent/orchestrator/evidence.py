@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from mlagent.contracts.run import Environment, Ledger
+from mlagent.contracts.search import TREE, SearchTree
 from mlagent.contracts.usage import Bill
+from mlagent.store.journal import read_journal
 
 from .consulting import BILL
-from .ledger import JobEvidence, LedgerEvidence, build_ledger
+from .ledger import JobEvidence, LedgerEvidence, ToolEvidence, build_ledger
 from .state import Bench, State
 from .timing import until_report
 
@@ -53,6 +55,7 @@ def ledger_of(bench: Bench, state: State) -> Ledger:
         package_verified=state.facts.get("package_verified"),
         budget_s=state.request.budget_s,
         wall_s=until_report(bench, state),
+        tools=_tools(bench),
         tokens=0 if bill is None else bill.total.tokens.total,
         usd=0.0 if bill is None else bill.total.usd,
         by_agent={} if bill is None else bill.by_agent,
@@ -60,3 +63,23 @@ def ledger_of(bench: Bench, state: State) -> Ledger:
     return build_ledger(
         bench.contracts, evidence, bench.desk.sandbox.tier, bench.desk.sandbox.enforced()
     )
+
+
+def _tools(bench: Bench) -> tuple[ToolEvidence, ...]:
+    """Every use of a tool by a language model, of all processes of this run, candidates that were
+    handed in among them."""
+    events = read_journal(bench.run.path / "journal.jsonl")
+    used = [
+        ToolEvidence(
+            str(event.facts["agent"]),
+            str(event.facts["tool"]),
+            str(event.facts["given"].get("path", "")),
+            bool(event.facts["refused"]),
+        )
+        for event in events
+        if event.kind == "tool.used"
+    ]
+    if (bench.run.path / TREE).is_file():
+        made = [node for node in bench.run.read(TREE, SearchTree).nodes if node.written]
+        used += [ToolEvidence("ml-engineer", "submit_candidate", "", False) for _ in made]
+    return tuple(used)

@@ -14,10 +14,10 @@ from mlagent.contracts.contract import Contract, clauses
 from mlagent.contracts.ports import Tier
 from mlagent.contracts.run import Ledger, LedgerEntry
 
-from .ledger_evidence import Case, JobEvidence, LedgerEvidence
+from .ledger_evidence import Case, JobEvidence, LedgerEvidence, ToolEvidence
 from .ledger_rules import agent_measures, judge
 
-__all__ = ["JobEvidence", "LedgerEvidence", "agent_measures", "build_ledger"]
+__all__ = ["JobEvidence", "LedgerEvidence", "ToolEvidence", "agent_measures", "build_ledger"]
 
 
 def build_ledger(

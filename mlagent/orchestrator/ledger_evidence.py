@@ -41,6 +41,15 @@ class JobEvidence(NamedTuple):
     outputs: tuple[str, ...] | None = None
 
 
+class ToolEvidence(NamedTuple):
+    """One call of a tool by a language model. `path`: what was read, '' for other tools."""
+
+    agent: str
+    tool: str
+    path: str
+    refused: bool
+
+
 @dataclass(frozen=True)
 class LedgerEvidence:
     """What the executor saw. Nothing here comes from a candidate's own words.
@@ -57,6 +66,7 @@ class LedgerEvidence:
         image: sha256 id of the image; None below T3.
         packages: versions inside the sandbox, as recorded in environment.json.
         content: sha256 of each content file that was used.
+        tools: every call of a tool by a language model that worked as an agent.
         tokens, usd: spent on language models; `by_agent`: by each agent, where that is known.
         vault_rows: 0 without a vault.
         package_verified: None when the check was not made.
@@ -74,6 +84,7 @@ class LedgerEvidence:
     image: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     content: Mapping[str, str] = field(default_factory=dict)
+    tools: tuple[ToolEvidence, ...] = ()
     tokens: int = 0
     usd: float = 0.0
     by_agent: Mapping[str, Spent] = field(default_factory=dict)
@@ -97,6 +108,12 @@ class Case(NamedTuple):
     def item(self) -> str:
         """'column_roles' of 'outputs[column_roles]'."""
         return self.clause.path.partition("[")[2].removesuffix("]")
+
+    @property
+    def tools(self) -> list[ToolEvidence]:
+        """Calls of tools that were not refused."""
+        mine = (tool for tool in self.seen.tools if tool.agent == self.contract.name)
+        return [tool for tool in mine if not tool.refused]
 
     @property
     def jobs(self) -> list[JobEvidence]:

@@ -43,6 +43,8 @@ def judge(case: Case) -> Outcome:
     if case.clause.enforced_by == "advisory":
         return Outcome("advisory", "shown to the author and the reader, checked by nobody")
     promise = PROMISES.get(path) or PROMISES.get(path.partition("[")[0])
+    if case.clause.enforced_by == "tool loop":  # the host's own, on every tier
+        promise = None
     if promise is not None and promise not in case.enforced:
         return Outcome("not enforced", f"{case.tier} keeps no promise about {promise}")
     rule = RULES.get(path) or RULES[path.partition("[")[0].partition(".")[0]]
@@ -132,9 +134,21 @@ def _artifact(case: Case, name: str, required: bool) -> Outcome:
 
 
 def _reads(case: Case) -> Outcome:
+    if case.clause.enforced_by == "tool loop":
+        return _read_by_tool(case)
     used = [f"/in/{name}" for job in case.jobs for name in job.inputs or ()]
     recorded = all(job.inputs is not None for job in case.jobs)
     return _paths(case, used, case.contract.may_read, recorded, "read")
+
+
+def _read_by_tool(case: Case) -> Outcome:
+    """A path below /run: what a language model read of the run."""
+    paths = {tool.path for tool in case.tools if tool.path}
+    if strange := sorted(path for path in paths if not case.contract.may_read(path)):
+        return Outcome("fail", f"{strange[0]} is outside the contract")
+    if not paths:
+        return Outcome("not applicable", "no language model read a file of this run")
+    return Outcome("pass", f"{len(paths)} file(s) read, all inside the contract")
 
 
 def _writes(case: Case) -> Outcome:
@@ -154,13 +168,13 @@ def _paths(
 
 
 def _tools(case: Case) -> Outcome:
-    used = {job.command for job in case.jobs if job.command}
-    if strange := used - set(case.contract.tools):
+    used = [job.command for job in case.jobs if job.command] + [tool.tool for tool in case.tools]
+    if strange := set(used) - set(case.contract.tools):
         return Outcome("fail", f"{sorted(strange)[0]!r} was run")
     if case.item not in used:
         return Outcome("not applicable", "not used in this run")
-    number = sum(job.command == case.item for job in case.jobs)
-    return Outcome("pass", f"{number} job(s), no other command outside the list")
+    number = used.count(case.item)
+    return Outcome("pass", f"used {number} time(s), nothing outside the list")
 
 
 def _resources(case: Case) -> Outcome:

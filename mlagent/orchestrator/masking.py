@@ -2,9 +2,9 @@
 
 A word leaves when it stands in the candidate's own code, is a name of a column, or belongs to the
 plain words of error messages; any other word leaves only when no text cell of the table holds it.
-Numbers of four digits and more leave only when the code holds them. Guarantees: no word of a text
-cell leaves, but plain words. Does not stop a candidate that encodes what it saw: it is the
-language model's own code that would have to do that.
+Numbers of more than three significant digits leave only when the code holds them. Guarantees: no
+word of a text cell leaves, but plain words. Does not stop a candidate that encodes what it saw: it
+is the language model's own code that would have to do that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mlagent.data.engine import Engine, identifier
 WORD = re.compile(r"[^\W\d_][^\W_]*(?:['-][^\W_]+)*|\d[\d.,eE+-]*\d|\d")
 CELL, NUMBER = "[cell]", "[number]"
 MOST_WORDS = 2_000
+MOST_DIGITS = 3
 LARGEST = 6_000
 """Characters that are kept, half of them from the end."""
 _PLAIN = """
@@ -85,7 +86,7 @@ class Mask:
             if word not in found:
                 return match[0]
             if word[0].isdigit():
-                return NUMBER if sum(c.isdigit() for c in word) >= 4 else match[0]
+                return NUMBER if digits_of(word) > MOST_DIGITS else match[0]
             return CELL if word in hidden else match[0]
 
         return WORD.sub(shown, text)
@@ -116,6 +117,12 @@ def _holds(name: str) -> str:
     cell = f"lower(CAST({identifier(name)} AS VARCHAR))"
     words = f"' ' || regexp_replace({cell}, '[^\\p{{L}}\\p{{N}}]+', ' ', 'g') || ' '"
     return f"(length(w) > 3 AND contains({cell}, w)) OR contains({words}, ' ' || w || ' ')"
+
+
+def digits_of(number: str) -> int:
+    """Significant digits: those of 0.0123 are three, and an exponent counts as none."""
+    mantissa = re.split(r"[eE]", number)[0]
+    return len(re.sub(r"[^0-9]", "", mantissa).lstrip("0"))
 
 
 def words_of(text: str) -> list[str]:

@@ -55,6 +55,10 @@ class NoProgress:
 
     def say(self, sentence: str) -> None: ...
 
+    def ask(self, question: str) -> str | None:
+        """Nobody is asked."""
+        return None
+
 
 @dataclass(frozen=True)
 class Predicted:

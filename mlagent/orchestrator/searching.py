@@ -22,7 +22,6 @@ from mlagent.agents.ml_engineer import (
     predict,
     score_apart,
 )
-from mlagent.agents.table_text import facts_text
 from mlagent.contracts.errors import Interrupted, MlagentError
 from mlagent.contracts.ports import CodeClass
 from mlagent.contracts.search import TREE, Node, SearchTree
@@ -36,10 +35,10 @@ from .consulting import BILL, model_of, open_gateway
 from .dev_scores import OutOfFold
 from .handed_in import HandedIn, home_of, keep
 from .masking import Mask
-from .planning import context_of
 from .resuming import load_folds, save_folds
 from .search_policy import best_nodes, next_step
 from .search_scores import Search
+from .search_tools import facts_of, tools_of
 from .specs import candidate_spec
 from .state import Bench, State, table_of
 
@@ -126,7 +125,8 @@ def _grow(here: Search, gateway: Gateway, earlier: dict[int, Node], until: float
     try:
         model = model_of(contract, gateway.meter.prices)
         rules = rules_of(bench.desk.content, contract)
-        facts = _facts(state)
+        facts = facts_of(state)
+        tools = tools_of(bench, state, here.mask)
         while True:
             step = next_step(here.nodes, here.worse)
             if isinstance(step, str):
@@ -142,7 +142,7 @@ def _grow(here: Search, gateway: Gateway, earlier: dict[int, Node], until: float
             ]
             begun = bench.clock()
             made = write_candidate(
-                gateway, contract, model, rules, facts, step.operator, shown, here.nodes
+                gateway, contract, model, rules, facts, step.operator, shown, here.nodes, tools
             )
             node = Node(
                 id=number,
@@ -245,21 +245,6 @@ def _sampled(here: Search, folder: CandidateFolder) -> FoldResult | None:
         wall_s=30.0,
     )
     return None if array is not None else FoldResult(folder.name, outcome=outcome)
-
-
-def _facts(state: State) -> str:
-    """What Claude may know of the table, the task and the roles that the explorer found."""
-    assert state.exploration is not None
-    assert state.validation is not None
-    found = state.exploration.roles.columns
-    roles = ", ".join(f"{name!r}: {found[name].role}" for name in state.features if name in found)
-    plan = state.validation
-    return (
-        f"## The task\n\n{state.task.description!r}\n\n<facts>\n"
-        f"{facts_text(context_of(state.request.plan))}\n"
-        f"roles of the features: {roles}\n"
-        f"folds: {plan.folds} x {plan.repeats}, {plan.kind}\n</facts>"
-    )
 
 
 def _choose(here: Search) -> int | None:

@@ -47,6 +47,9 @@ class Silence:
 
     def say(self, sentence: str) -> None: ...
 
+    def ask(self, question: str) -> str | None:
+        return None
+
 
 def desk_at(sandbox: Sandbox, scratch: Path, memory_mb: int, cpus: int, **changes: Any) -> Desk:
     """A desk of this machine size, whose clock stands still."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from command_line import Done, Run
 
-from mlagent.cli.progress import PlainProgress
+from mlagent.cli.progress import LiveProgress, PlainProgress
 from mlagent.orchestrator.planning import read_plan
 from mlagent.testing.command_line import NO_ENGINE
 from mlagent.testing.tables import churn_frame, write_csv
@@ -119,3 +120,29 @@ def test_a_run_goes_on_when_nobody_reads_its_progress(capfd: pytest.CaptureFixtu
         progress.say("still there")
         out.write("no error at the end either")
     assert capfd.readouterr().err == ""
+
+
+def test_without_a_terminal_nobody_is_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    with PlainProgress(out) as progress:
+        assert progress.ask("Is fee known then?") is None
+    assert "not asked, for nobody is here: Is fee known then?" in out.getvalue()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("typed\n"))  # a pipe, not a keyboard
+    with LiveProgress(1.0) as live:
+        assert live.ask("Is fee known then?") is None
+
+
+def test_at_a_terminal_the_user_answers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Keyboard(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Keyboard(" only later \n"))
+    with LiveProgress(1.0) as live:
+        assert live.ask("Is [bold]fee[/bold] known then?") == "only later"
+        assert live.ask("and now?") is None, "the keyboard is closed"
+    assert "Claude asks: Is [bold]fee[/bold] known then?" in capsys.readouterr().out

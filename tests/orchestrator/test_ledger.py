@@ -30,7 +30,7 @@ from mlagent.contracts.findings import (
 from mlagent.contracts.ports import Limits, Tier
 from mlagent.contracts.run import Ledger, LedgerEntry
 from mlagent.contracts.usage import Spent
-from mlagent.orchestrator.ledger import JobEvidence, LedgerEvidence, build_ledger
+from mlagent.orchestrator.ledger import JobEvidence, LedgerEvidence, ToolEvidence, build_ledger
 from mlagent.orchestrator.planning import load_policies, make_plan
 from mlagent.orchestrator.routing import route
 
@@ -209,16 +209,34 @@ def test_limits_above_the_contract_fail() -> None:
 
 
 def test_a_path_or_command_outside_the_contract_fails() -> None:
-    stray = job("ml-engineer", "script", ("secrets.txt",), ("metrics.json",))
+    stray = job("ml-engineer", "probe-packages", ("secrets.txt",), ("metrics.json",))
     found = ledger(evidence(jobs=(stray,)))
     for start, shown in (
         ("reads[", "/in/secrets.txt"),
         ("writes[", "/out/metrics.json"),
-        ("tools[", "'script'"),
+        ("tools[", "'probe-packages'"),
     ):
         line = entry(found, "ml-engineer", start)
         assert line.outcome == "fail"
         assert shown in line.evidence
+
+
+def test_tools_of_a_language_model_are_held_to_the_contract() -> None:
+    path = "/run/artifacts/data-explorer/exploration.json"
+    used = (
+        ToolEvidence("ml-engineer", "read_artifact", path, refused=False),
+        ToolEvidence("ml-engineer", "ask_user", "", refused=True),
+    )
+    assert said("tools[read_artifact]", tools=used) == "pass"
+    assert said("tools[ask_user]", tools=used) == "not applicable", "a refused one was not used"
+    assert said("reads[/run/artifacts/data", tools=used) == "pass"
+    assert said("reads[/run/artifacts/data") == "not applicable"
+    stray = ToolEvidence("ml-engineer", "read_artifact", "/run/seal.json", refused=False)
+    assert said("reads[/run/artifacts/data", tools=(stray,)) == "fail"
+    strange = ToolEvidence("data-explorer", "run_analysis", "", refused=False)
+    assert said("tools[script]", "data-explorer", tools=(strange,)) == "fail"
+    found = ledger(replace(WHOLE, tools=used), "T0", frozenset())
+    assert entry(found, "ml-engineer", "reads[/run/artifacts/data").outcome == "pass", "our own"
 
 
 def test_paths_that_were_not_recorded_are_no_pass() -> None:

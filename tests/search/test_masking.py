@@ -36,6 +36,8 @@ def mask(tmp_path: Path) -> Mask:
         ("QUIGLEY quigley", f"{CELL} {CELL}"),
         ("fee 918273.645 too large", f"fee {NUMBER} too large"),
         ("918,273.645", NUMBER),
+        ("1.234e-05", NUMBER),
+        ("0.0012345", NUMBER),
     ],
 )
 def test_cells_are_taken_out(mask: Mask, said: str, left: str) -> None:
@@ -60,6 +62,11 @@ def test_code_names_and_plain_words_stay(mask: Mask) -> None:
 def test_a_short_word_is_hidden_only_as_a_word_of_a_cell(mask: Mask) -> None:
     assert mask.clean("after 4 s", CODE) == "after 4 s", "'silver' holds an s, but no such word"
     assert mask.clean("Mrs.", CODE) == f"{CELL}."
+
+
+@pytest.mark.parametrize("number", ["0.837", "0.00123", "-1.2e-05", "999", "1e6", "0.0"])
+def test_a_number_of_three_digits_stays(mask: Mask, number: str) -> None:
+    assert mask.clean(f"about {number}", CODE) == f"about {number}"
 
 
 def test_a_word_that_no_cell_holds_stays(mask: Mask) -> None:

@@ -1,0 +1,47 @@
+"""What a search knows of its table, for Claude: facts for every prompt, and tools for questions.
+
+Guarantees: names of columns stand in quotes inside a block that they cannot end. Does not hand out
+rows.
+"""
+
+from __future__ import annotations
+
+from mlagent.agents.fences import fenced
+from mlagent.agents.model_tools import AskUser, LookAtProfile, ReadArtifact, RunAnalysis
+from mlagent.agents.table_text import facts_text, shown
+from mlagent.agents.tool_loop import Tool
+
+from .masking import Mask
+from .planning import context_of
+from .state import Bench, State
+
+
+def tools_of(bench: Bench, state: State, mask: Mask) -> tuple[Tool, ...]:
+    """The tools of one search; the contract says which of them may be used."""
+    assert state.dev_file is not None
+    contract = bench.contracts["ml-engineer"]
+    return (
+        LookAtProfile(
+            context_of(state.request.plan), state.exploration, state.analysis, mask.clean
+        ),
+        ReadArtifact(bench.run.path, contract, mask.clean),
+        RunAnalysis(bench.desk, contract, state.dev_file, mask.clean),
+        AskUser(bench.desk.progress.ask),
+    )
+
+
+def facts_of(state: State) -> str:
+    """What Claude may know of the table, the task and the roles that the explorer found."""
+    assert state.exploration is not None
+    assert state.validation is not None
+    found = state.exploration.roles.columns
+    roles = ", ".join(
+        f"{shown(name)}: {found[name].role}" for name in state.features if name in found
+    )
+    plan = state.validation
+    facts = (
+        f"{facts_text(context_of(state.request.plan))}\n"
+        f"roles of the features: {roles}\n"
+        f"folds: {plan.folds} x {plan.repeats}, {plan.kind}"
+    )
+    return f"## The task\n\n{shown(state.task.description)}\n\n{fenced('facts', facts)}"
