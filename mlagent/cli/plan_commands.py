@@ -55,6 +55,9 @@ def plan(
     ] = "template",
     max_usd: Annotated[float, typer.Option(help="Dollars that Claude may cost.", min=0)] = 1.0,
     max_calls: Annotated[int, typer.Option(help="Calls that Claude may take.", min=0)] = 12,
+    share_rows: Annotated[
+        bool, typer.Option("--share-rows", help="`execute` may show Claude a few dev rows.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Read the table, infer the task, and write options with trade-offs to plan.yaml."""
@@ -76,6 +79,7 @@ def plan(
         seed=seed,
         author=author,
         caps=Caps(usd=max_usd, calls=max_calls),
+        share_rows=share_rows,
     )
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() and not as_json else None
     made, path, moved = make_plan_here(

@@ -76,6 +76,9 @@ def execute(
     ] = "template",
     max_usd: Annotated[float, typer.Option(help="Dollars that Claude may cost.", min=0)] = 2.0,
     max_calls: Annotated[int, typer.Option(help="Calls that Claude may take.", min=0)] = 60,
+    share_rows: Annotated[
+        bool, typer.Option("--share-rows", help="Show Claude a few dev rows; else aggregates only.")
+    ] = False,
     replay: Annotated[str | None, typer.Option(help="Repeat this run's model.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     check: Annotated[
@@ -105,6 +108,7 @@ def execute(
         mine=mine,
         author=author,
         caps=Caps(usd=max_usd, calls=max_calls),
+        share_rows=share_rows,
         replay=replay,
         resume=resume,
         force=force,

@@ -201,3 +201,6 @@ class Plan(Record):
     profile: Profile | None = None
     author: Literal["template", "claude"] = Field("template", description="who wrote the options")
     notes: tuple[str, ...] = Field((), description="what is to be said of how the plan came about")
+    share_rows: bool = Field(
+        False, description="`execute` may show a few dev rows to a language model"
+    )

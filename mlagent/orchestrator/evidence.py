@@ -56,6 +56,7 @@ def ledger_of(bench: Bench, state: State) -> Ledger:
         budget_s=state.request.budget_s,
         wall_s=until_report(bench, state),
         tools=_tools(bench),
+        shared_rows=int(state.facts.get("shared_rows", 0)),
         tokens=0 if bill is None else bill.total.tokens.total,
         usd=0.0 if bill is None else bill.total.usd,
         by_agent={} if bill is None else bill.by_agent,

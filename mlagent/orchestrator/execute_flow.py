@@ -211,6 +211,7 @@ def begin(
         replay=None if request.replay is None else request.replay.id,
         author=request.author,
         caps=vars(request.caps),
+        share_rows=request.share_rows,
         candidate=None if request.handed_in is None else request.handed_in.name,
         candidate_code=None if request.handed_in is None else request.handed_in.code,
         tier=sandbox.tier,

@@ -67,6 +67,7 @@ class LedgerEvidence:
         packages: versions inside the sandbox, as recorded in environment.json.
         content: sha256 of each content file that was used.
         tools: every call of a tool by a language model that worked as an agent.
+        shared_rows: dev rows that were shown to a language model, as the user allowed.
         tokens, usd: spent on language models; `by_agent`: by each agent, where that is known.
         vault_rows: 0 without a vault.
         package_verified: None when the check was not made.
@@ -85,6 +86,7 @@ class LedgerEvidence:
     packages: Mapping[str, str] = field(default_factory=dict)
     content: Mapping[str, str] = field(default_factory=dict)
     tools: tuple[ToolEvidence, ...] = ()
+    shared_rows: int = 0
     tokens: int = 0
     usd: float = 0.0
     by_agent: Mapping[str, Spent] = field(default_factory=dict)

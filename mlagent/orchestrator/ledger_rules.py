@@ -191,6 +191,10 @@ def _resources(case: Case) -> Outcome:
 
 def _privacy(case: Case) -> Outcome:
     if case.contract.name == "ml-engineer":
+        if case.seen.shared_rows:
+            return Outcome(
+                "not enforced", f"{case.seen.shared_rows} dev rows left, by --share-rows"
+            )
         return Outcome("advisory", "a model file may hold training rows; reports show none")
     if case.contract.name == "data-explorer":
         if case.seen.exploration is None:

@@ -42,6 +42,10 @@ from .wiring import engine_name, planned_packages
 Ask = Callable[[Question], str | None]
 PLAN_FILE = "plan.yaml"
 AUTHORS = ("template", "claude")
+SHARED_LATER = (
+    "share_rows: `execute` will show Claude a few dev rows. This plan's own requests hold none: "
+    "which rows are dev, and which the vault, is drawn in `execute`."
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class PlanFlags:
     seed: int = 0
     author: str = "template"
     caps: Caps = Caps()
+    share_rows: bool = False
 
 
 class Planned(NamedTuple):
@@ -172,7 +177,10 @@ def make_plan_here(
         now=datetime.now(UTC),
         max_usd=0.0 if flags.author == "template" else flags.caps.usd or 0.0,
         consult=_consult(flags, content, settings, contracts, folder, say),
+        share_rows=flags.share_rows,
     )
+    if plan.share_rows:
+        say(SHARED_LATER)
     moved = write_plan(plan, folder / PLAN_FILE, folder / "plans")
     return Planned(plan, folder / PLAN_FILE, moved)
 

@@ -84,6 +84,7 @@ def make_plan(
     tier: Tier | None = None,
     code: CodeClass = "B",
     consult: Consult | None = None,
+    share_rows: bool = False,
 ) -> Plan:
     """The plan: every routed agent's options, the recommendations selected, the review.
 
@@ -94,6 +95,7 @@ def make_plan(
         max_usd: what a language model may cost; 0 for the template author.
         history: past runs, to correct the estimates.
         consult: asks another author for each agent's plan, beside ours.
+        share_rows: the user's word for `execute`; no row is needed, or shown, for a plan.
 
     Raises:
         BadInput: nothing of the sentence is done here, or policy and contracts do not fit.
@@ -153,6 +155,7 @@ def make_plan(
         profile=profile,
         author="template" if consult is None else "claude",
         notes=notes,
+        share_rows=share_rows,
     )
 
 

@@ -47,6 +47,7 @@ class ExecuteFlags:
     mine: bool = False
     author: str = "template"
     caps: Caps = Caps()
+    share_rows: bool = False
     replay: str | None = None
     resume: bool = False
     force: bool = False
@@ -117,6 +118,7 @@ def make_request(
         handed_in=handed,
         author=_author(flags, earlier),
         caps=_caps(flags, earlier),
+        share_rows=_share_rows(plan, flags, earlier),
     )
 
 
@@ -154,6 +156,7 @@ def _check_resumed(flags: ExecuteFlags) -> None:
         "--seed": flags.seed,
         "--replay": flags.replay,
         "--candidate": flags.candidate,
+        "--share-rows": flags.share_rows or None,
         "a plan file": flags.plan,
     }
     said = [name for name, value in given.items() if value not in (None, ())]
@@ -196,6 +199,19 @@ def _author(flags: ExecuteFlags, earlier: RunFolder | None) -> Author:
             f"--author {asked} and {other} cannot both hold.", remedy="Leave one of them out."
         )
     return cast(Author, asked)
+
+
+def _share_rows(plan: Plan, flags: ExecuteFlags, earlier: RunFolder | None) -> bool:
+    """Whether a few dev rows may be shown to Claude: the flag, or the plan's word; a resumed run
+    keeps what it was started with. Raises BadInput."""
+    if earlier is not None:
+        return bool(read_journal(earlier.path / "journal.jsonl")[0].facts.get("share_rows"))
+    if flags.share_rows and flags.author == "template":
+        raise BadInput(
+            "--share-rows is said of Claude, and --author template asks nobody.",
+            remedy="Leave it out, or give --author both.",
+        )
+    return flags.share_rows or plan.share_rows
 
 
 def _caps(flags: ExecuteFlags, earlier: RunFolder | None) -> Caps:

@@ -1,7 +1,7 @@
 """What a search knows of its table, for Claude: facts for every prompt, and tools for questions.
 
-Guarantees: names of columns stand in quotes inside a block that they cannot end. Does not hand out
-rows.
+Guarantees: names of columns stand in quotes inside a block that they cannot end, and so do rows,
+where the user allowed some. Does not choose rows: `shared_rows` does.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ def tools_of(bench: Bench, state: State, mask: Mask) -> tuple[Tool, ...]:
     )
 
 
-def facts_of(state: State) -> str:
-    """What Claude may know of the table, the task and the roles that the explorer found."""
+def facts_of(state: State, rows: str = "") -> str:
+    """What Claude may know of the table, the task and the roles that the explorer found.
+
+    Args:
+        rows: a few dev rows as text, when the user allowed it.
+    """
     assert state.exploration is not None
     assert state.validation is not None
     found = state.exploration.roles.columns
@@ -44,4 +48,7 @@ def facts_of(state: State) -> str:
         f"roles of the features: {roles}\n"
         f"folds: {plan.folds} x {plan.repeats}, {plan.kind}"
     )
-    return f"## The task\n\n{shown(state.task.description)}\n\n{fenced('facts', facts)}"
+    told = f"## The task\n\n{shown(state.task.description)}\n\n{fenced('facts', facts)}"
+    if not rows:
+        return told
+    return f"{told}\n\nA few of the dev rows, column by column:\n{fenced('rows', rows)}"

@@ -39,6 +39,7 @@ from .resuming import load_folds, save_folds
 from .search_policy import best_nodes, next_step
 from .search_scores import Search
 from .search_tools import facts_of, tools_of
+from .shared_rows import share_rows
 from .specs import candidate_spec
 from .state import Bench, State, table_of
 
@@ -125,7 +126,7 @@ def _grow(here: Search, gateway: Gateway, earlier: dict[int, Node], until: float
     try:
         model = model_of(contract, gateway.meter.prices)
         rules = rules_of(bench.desk.content, contract)
-        facts = facts_of(state)
+        facts = facts_of(state, share_rows(bench, state))
         tools = tools_of(bench, state, here.mask)
         while True:
             step = next_step(here.nodes, here.worse)

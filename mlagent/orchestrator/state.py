@@ -47,6 +47,7 @@ class Request:
         handed_in: somebody's candidate, in the place of the ml-engineer's option.
         author: who looks for candidates: template, claude, or both (the template's is the floor).
         caps: what Claude may cost.
+        share_rows: a few dev rows may be shown to Claude.
     """
 
     plan: Plan
@@ -62,6 +63,7 @@ class Request:
     handed_in: HandedIn | None = None
     author: Author = "template"
     caps: Caps = Caps()
+    share_rows: bool = False
 
     @property
     def engineer(self) -> str:

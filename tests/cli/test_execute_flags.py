@@ -30,6 +30,7 @@ from mlagent.testing.tables import build_tree, churn_frame
         (("--test", "nope.csv"), "'nope.csv'"),
         (("--replay", "20200101"), "'20200101'"),
         (("--resume",), "no unfinished run"),
+        (("--share-rows",), "--share-rows is said of Claude"),
     ],
 )
 def test_a_flag_of_execute_that_makes_no_sense_is_refused_with_what_is_allowed(
@@ -130,6 +131,7 @@ def test_execute_without_a_plan_says_how_to_make_one(mlagent: Run) -> None:
         (ExecuteFlags(refit="all"), "--refit"),
         (ExecuteFlags(test=Path("t.csv")), "--test"),
         (ExecuteFlags(candidate=Path("mine")), "--candidate"),
+        (ExecuteFlags(share_rows=True), "--share-rows"),
         (ExecuteFlags(plan=Path("plan.yaml")), "a plan file"),
     ],
 )

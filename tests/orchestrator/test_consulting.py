@@ -143,6 +143,18 @@ def test_no_cell_of_its_own_leaves_the_machine(api: MessagesApi, planned: Run) -
     assert b"9.18e+05" not in sent
 
 
+def test_share_rows_is_for_execute_and_no_row_is_in_a_plans_requests(
+    api: MessagesApi, planned: Run
+) -> None:
+    code, _, err = planned("--author", "claude", "--share-rows")
+    assert code == 0
+    assert plan_here().share_rows
+    assert "`execute` will show Claude a few dev rows" in err
+    assert CANARY_TEXT.encode() not in b"".join(kept.data for kept in api.kept)
+    planned("--author", "claude")
+    assert not plan_here().share_rows
+
+
 def test_the_bytes_and_the_bill_are_on_disk(api: MessagesApi, planned: Run) -> None:
     planned("--author", "claude")
     bill = bill_here()

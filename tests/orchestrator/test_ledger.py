@@ -239,6 +239,11 @@ def test_tools_of_a_language_model_are_held_to_the_contract() -> None:
     assert entry(found, "ml-engineer", "reads[/run/artifacts/data").outcome == "pass", "our own"
 
 
+def test_rows_that_were_shown_are_no_aggregates() -> None:
+    assert said("guardrails.privacy") == "advisory"
+    assert said("guardrails.privacy", shared_rows=5) == "not enforced"
+
+
 def test_paths_that_were_not_recorded_are_no_pass() -> None:
     blind = JobEvidence("ml-engineer", "fit", "ok", LIMITS, "fit")
     assert said("reads[", jobs=(blind,)) == "not applicable"

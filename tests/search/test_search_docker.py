@@ -214,6 +214,39 @@ def test_a_search_with_failures_beats_the_floor_and_is_packaged(
     assert manifest.journal_events == len(read_journal(folder / "journal.jsonl"))
 
 
+@pytest.mark.parametrize("flag", [(), ("--share-rows",)])
+def test_rows_leave_only_with_the_users_word_and_never_of_the_vault(
+    play: Callable[[Script], MessagesApi],
+    execute: Run,
+    tmp_path: Path,
+    flag: tuple[str, ...],
+) -> None:
+    table = waving()
+    table["note"] = [f"zq{number:04d}canary" for number in range(len(table))]
+    table.to_csv(tmp_path / "churn.csv", index=False)
+    assert execute("plan", "churn model", "--exclude", "x2").returncode == 0
+    api = play(lambda body, number: submit(PLAIN))
+    words = ("execute", "--author", "both", "--budget", "60s", "--max-calls", "1")
+    folder, _ = finished(execute(*words, *FLAGS, *flag))
+    sent = b"".join(kept.data for kept in api.kept).decode()
+    left = {int(found) for found in re.findall(r"zq(\d{4})canary", sent)}
+    vault = set(json.loads((folder / "seal.json").read_text())["vault_rows"])
+    assert len(left) == (5 if flag else 0)
+    assert not left & vault
+    assert "'x2'" not in sent.partition("<rows")[2]
+    page = (folder / "report.html").read_text()
+    assert ("dev rows with" in page) == bool(flag)
+    kinds = [event.kind for event in read_journal(folder / "journal.jsonl")]
+    assert ("rows.shared" in kinds) == bool(flag)
+    ledger = json.loads((folder / "ledger.json").read_text())
+    (privacy,) = [
+        entry["outcome"]
+        for entry in ledger["entries"]
+        if entry["agent"] == "ml-engineer" and entry["clause"].startswith("guardrails.privacy")
+    ]
+    assert privacy == ("not enforced" if flag else "advisory")
+
+
 HOSTILE_OUTPUT = f"""\
 def analyse(table):
     print("rows", len(table), "mean", round(float(table["x1"].abs().mean()), 3))
