@@ -56,6 +56,7 @@ class FoldResult:
         busy_seconds: wall clock during which at least one fold was inside `fit`.
         probe: prediction of the first fold's model on the probe rows, when one was asked for.
         schedules: number of the fold as text -> what its fit did, for a replay.
+        log: what a failure of a search printed, masked.
     """
 
     name: str
@@ -66,6 +67,7 @@ class FoldResult:
     busy_seconds: float = 0.0
     probe: np.ndarray | None = None
     schedules: dict[str, Any] = field(default_factory=dict)
+    log: str = ""
 
     @property
     def ok(self) -> bool:

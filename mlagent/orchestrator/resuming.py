@@ -51,8 +51,14 @@ def save_folds(run: RunFolder, result: FoldResult) -> None:
         "predict_seconds": result.predict_seconds,
         "busy_seconds": result.busy_seconds,
         "schedules": result.schedules,
+        "log": result.log,
     }
     write_json(folder / "done.json", facts)
+
+
+def forget_folds(run: RunFolder, name: str) -> None:
+    """What was kept belongs to other code of this name."""
+    shutil.rmtree(run.path / ".state" / f"folds-{name}", ignore_errors=True)
 
 
 def load_folds(run: RunFolder, name: str) -> FoldResult | None:

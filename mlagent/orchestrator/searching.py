@@ -11,20 +11,10 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
-
 from mlagent.agents.claude_engineer import Made, Shown, rules_of, write_candidate
-from mlagent.agents.ml_engineer import (
-    CandidateFolder,
-    FoldResult,
-    at_once,
-    fit,
-    predict,
-    score_apart,
-)
+from mlagent.agents.ml_engineer import CandidateFolder
 from mlagent.contracts.errors import Interrupted, MlagentError
-from mlagent.contracts.ports import CodeClass
-from mlagent.contracts.search import TREE, Node, SearchTree
+from mlagent.contracts.search import TREE, Node
 from mlagent.gateway.call_log import CALLS
 from mlagent.gateway.gateway import Gateway
 from mlagent.gateway.prices import load_prices
@@ -33,22 +23,19 @@ from mlagent.store.files import write_json
 
 from .consulting import BILL, model_of, open_gateway
 from .dev_scores import OutOfFold
-from .handed_in import HandedIn, home_of, keep
+from .handed_in import HandedIn, home_of
 from .masking import Mask
-from .resuming import load_folds, save_folds
 from .search_policy import best_nodes, next_step
 from .search_scores import Search
+from .search_scoring import CODE, score_code
 from .search_tools import facts_of, tools_of
 from .shared_rows import share_rows
-from .specs import candidate_spec
 from .state import Bench, State, table_of
 
 SEARCH_SHARE = 0.45
 """Of the budget, after the floor was scored; the rest is for the fit that ships."""
 NODES_HOPED_FOR = 8
 BESIDE_FOLD_S = 3.0
-SAMPLE_ROWS, SAMPLE_S = 300, 3.0
-CODE: CodeClass = "D"
 
 
 def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
@@ -67,7 +54,6 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
     mask = Mask(table.typed.path, texts, table.typed.columns)
     here = Search(bench, state, truth, oof, mask, each)
     here.nodes.append(_floor(here))
-    earlier = _earlier(bench)
     prices = load_prices(bench.desk.content, bench.settings)
     with open_gateway(
         prices,
@@ -78,7 +64,7 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
         until=until,
         stop=bench.stop,
     ) as gateway:
-        stopped = _grow(here, gateway, earlier, until)
+        stopped = _grow(here, gateway, until)
         bill = gateway.log.bill(prices.version)
     bench.run.write(BILL, bill)
     chosen = _choose(here)
@@ -110,16 +96,7 @@ def _floor(here: Search) -> Node:
     return here.scored(node, result)
 
 
-def _earlier(bench: Bench) -> dict[int, Node]:
-    """Nodes that an earlier process of this run has scored."""
-    file = bench.run.path / TREE
-    if not file.is_file():
-        return {}
-    tree = bench.run.read(TREE, SearchTree)
-    return {node.id: node for node in tree.nodes[1:]}
-
-
-def _grow(here: Search, gateway: Gateway, earlier: dict[int, Node], until: float) -> str:
+def _grow(here: Search, gateway: Gateway, until: float) -> str:
     """Add nodes until something ends it; the sentence that says what."""
     bench, state = here.bench, here.state
     contract = bench.contracts["ml-engineer"]
@@ -154,7 +131,7 @@ def _grow(here: Search, gateway: Gateway, earlier: dict[int, Node], until: float
                 code_sha256=_sha(made.code),
                 usd=made.usd,
             )
-            node = _run(here, node, made, earlier.get(number))
+            node = _run(here, node, made)
             node = node.model_copy(update={"seconds": round(bench.clock() - begun, 2)})
             here.nodes.append(node)
             write_json(bench.run.file(TREE), here.tree().model_dump(mode="json", by_alias=True))
@@ -174,78 +151,17 @@ def _grow(here: Search, gateway: Gateway, earlier: dict[int, Node], until: float
         return problem.message.rstrip(".")
 
 
-def _run(here: Search, node: Node, made: Made, known: Node | None) -> Node:
-    """Keep the code, try it on a sample, score it on the folds."""
-    bench, state = here.bench, here.state
+def _run(here: Search, node: Node, made: Made) -> Node:
+    """Score the code on the folds."""
     here.codes[node.id] = made.code
     if made.problem:
         return node.model_copy(update={"outcome": made.problem})
-    handed = HandedIn(node.name, made.code.encode(), _readme(node), CODE)
-    keep(bench.run, handed)
-    home = home_of(bench.run, node.name)
-    spec = candidate_spec(bench, state, node.name, here.each)
-    threads = max(1, bench.desk.cpus // at_once(len(state.folds), bench.desk.cpus))
-    write_json(home / "spec.json", spec.model_copy(update={"threads": threads}))
-    folder = CandidateFolder(node.name, home, CODE)
-    result = None
-    if known is not None and known.code_sha256 == node.code_sha256:
-        result = load_folds(bench.run, node.name)
-    if result is None:
-        result = _sampled(here, folder) or score_apart(
-            bench.desk,
-            folder,
-            rows=table_of(state),
-            dev=state.dev,
-            folds=state.folds,
-            budget_s=here.each,
-            side_by_side=at_once(len(state.folds), bench.desk.cpus),
-        )
-        save_folds(bench.run, result)
+    result = score_code(here, node.name, made.code, _readme(node))
     if not result.ok:
-        here.outputs[node.id] = here.mask.clean(bench.desk.last_log, made.code)
-        outcome = here.mask.clean(result.outcome, made.code)
+        here.outputs[node.id] = result.log
         here.results[node.id] = result
-        return node.model_copy(update={"outcome": outcome})
+        return node.model_copy(update={"outcome": result.outcome})
     return here.scored(node, result)
-
-
-def _sampled(here: Search, folder: CandidateFolder) -> FoldResult | None:
-    """A short run on few rows: a failure there needs no folds. None when it went well."""
-    bench, state = here.bench, here.state
-    inside = state.dev[state.folds[0] == 1]
-    if len(inside) < 2 * SAMPLE_ROWS:
-        return None
-    rng = np.random.default_rng(state.request.seed)
-    table = table_of(state)
-    rows = np.sort(rng.choice(inside, SAMPLE_ROWS, replace=False))
-    if state.task.kind != "regression" and len(np.unique(table.truth(rows).y)) < len(
-        state.task.classes
-    ):
-        return None  # a class is missing in so few rows
-    fitted = fit(
-        bench.desk,
-        folder,
-        train=table.write_train(rows, bench.desk.scratch / "sample.parquet"),
-        budget_s=SAMPLE_S,
-        into=bench.desk.folder(f"out/{folder.name}-sample"),
-        grace_s=8.0,
-    )
-    if not fitted.ok:
-        return FoldResult(folder.name, outcome=f"no score: on {SAMPLE_ROWS} rows: {fitted.outcome}")
-    held = state.dev[state.folds[0] == 2][:SAMPLE_ROWS]
-    handed = table.write_features(held, bench.desk.scratch / "sample-features.parquet")
-    array, outcome, _ = predict(
-        bench.desk,
-        folder,
-        fitted.folder,
-        features=handed.path,
-        rows=len(held),
-        truth=table.truth(held),
-        into=bench.desk.folder(f"out/{folder.name}-sample-predict"),
-        name=f"{folder.name}, sample",
-        wall_s=30.0,
-    )
-    return None if array is not None else FoldResult(folder.name, outcome=outcome)
 
 
 def _choose(here: Search) -> int | None:
