@@ -15,7 +15,8 @@ from typing import Any, get_args
 from mlagent.content import Content
 from mlagent.contracts.contract import Contract, ModelTool
 from mlagent.contracts.errors import MlagentError
-from mlagent.contracts.search import Node, Operator
+from mlagent.contracts.evaluation import Difference
+from mlagent.contracts.search import Ablated, Node, Operator
 from mlagent.gateway.gateway import Gateway, Reply
 
 from .code_edits import Edit, apply_edits, checked
@@ -207,11 +208,50 @@ def _about(one: Shown, operator: Operator) -> str:
     lines = [f"Candidate {node.name}: {node.summary}", fenced("code", one.code)]
     if node.score is not None:
         lines.append(f"Score on the dev folds: {node.score.value:.5g}.")
+    if operator == "improve" and node.ablation:
+        lines.append(_parts(node.ablation))
     if operator == "debug":
         lines.append(f"It has no score: {fenced('outcome', node.outcome)}")
         if one.output:
             lines.append(f"What it printed:\n{fenced('output', one.output)}")
     return "\n".join(lines)
+
+
+def _parts(ablation: Sequence[Ablated]) -> str:
+    """What each part is worth, and where to work."""
+    lines = []
+    for one in ablation:
+        worth = one.worth
+        told = (
+            f"it does not run ({one.outcome})"
+            if worth is None
+            else f"{-worth.value:+.4g} ({-worth.high:+.4g} to {-worth.low:+.4g}), {_words(worth)}"
+        )
+        lines.append(f"- without {one.part}: {told}")
+    table = fenced("parts", "\n".join(lines))
+    target = target_of(ablation)
+    where = f"\nWork on this part first: {target}." if target else ""
+    return f"The host took parts out of it, one at a time, on the same folds:\n{table}{where}"
+
+
+def _words(worth: Difference) -> str:
+    earned = {"better": "so it earns its keep", "worse": "so it does harm"}
+    return earned.get(worth.verdict, "which is noise, so it may go")
+
+
+def target_of(ablation: Sequence[Ablated]) -> str | None:
+    """The part that the next change should be about: one that does harm, else the one that the
+    score rests on most; None where every difference is noise."""
+    known = [one for one in ablation if one.worth is not None]
+    for verdict, sign in (("worse", 1.0), ("better", -1.0)):
+        told = [
+            (sign * one.worth.value, one.part)
+            for one in known
+            if one.worth and one.worth.verdict == verdict
+        ]
+        if told:
+            return min(told)[1]
+    return None
 
 
 def _history(tried: Sequence[Node]) -> str:

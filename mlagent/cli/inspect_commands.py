@@ -185,6 +185,8 @@ def show_tree(as_json: bool) -> None:
         out.print(Text(line))
         if said:
             out.print(Text(f"    {'  ' * row['depth']}{said}", style="dim"))
+        if row["parts"]:
+            out.print(Text(f"    {'  ' * row['depth']}parts: {row['parts']}", style="dim"))
     out.print(f"It ended: {found.stopped or 'it has not ended'}.", style="dim")
 
 

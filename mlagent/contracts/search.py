@@ -20,6 +20,28 @@ TREE = "artifacts/ml-engineer/search/tree.json"
 """Of a run folder."""
 
 
+class Ablated(Record):
+    """A candidate without one of its parts, on the same folds.
+
+    Attributes:
+        part: such as 'function add_ratios', 'entry scale of Pipeline', 'columns of role text'.
+        outcome: 'ok', or why it has no score: the candidate cannot do without that part.
+        worth: paired difference of the whole to the rest: 'better', the part earns its keep;
+            'worse', it does harm.
+    """
+
+    part: str
+    outcome: str = "ok"
+    worth: Difference | None = None
+
+
+class Ablation(Record):
+    """ablation.json beside a candidate of a search: what the parts of this code are worth."""
+
+    code_sha256: Sha256
+    parts: tuple[Ablated, ...]
+
+
 class Node(Record):
     """One candidate of the search.
 
@@ -32,6 +54,7 @@ class Node(Record):
         gain: paired difference to its first parent on the same folds; None where one has no score.
         seconds: of its scoring.
         usd: of the calls that made it.
+        ablation: what its parts are worth; None where the host did not measure that.
     """
 
     id: int = Field(ge=0)
@@ -46,6 +69,7 @@ class Node(Record):
     to_floor: Difference | None = None
     seconds: Finite = Field(0.0, ge=0)
     usd: Finite = Field(0.0, ge=0)
+    ablation: tuple[Ablated, ...] | None = None
 
     @property
     def written(self) -> bool:

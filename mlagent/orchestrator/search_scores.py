@@ -34,6 +34,8 @@ class Search:
     results: dict[int, FoldResult] = field(default_factory=dict)
     codes: dict[int, str] = field(default_factory=dict)
     outputs: dict[int, str] = field(default_factory=dict)
+    scoring_s: dict[int, float] = field(default_factory=dict)
+    ablation_s: float = 0.0
     compared: dict[tuple[int, int], Difference | None] = field(default_factory=dict)
 
     def difference(self, first: Node, second: Node) -> Difference | None:
@@ -43,7 +45,7 @@ class Search:
         if key not in self.compared:
             pair = [self.results.get(node.id) for node in (first, second)]
             known = [result for result in pair if result is not None and result.ok]
-            self.compared[key] = self._paired(known[0], known[1]) if len(known) == 2 else None
+            self.compared[key] = self.paired(known[0], known[1]) if len(known) == 2 else None
         return self.compared[key]
 
     def worse(self, first: Node, second: Node) -> bool:
@@ -51,7 +53,8 @@ class Search:
         found = self.difference(first, second)
         return found is not None and found.verdict == "worse"
 
-    def _paired(self, first: FoldResult, second: FoldResult) -> Difference | None:
+    def paired(self, first: FoldResult, second: FoldResult) -> Difference | None:
+        """Paired on the frozen folds, positive: the first is better."""
         layers = {"first": self.oof.layers(first), "second": self.oof.layers(second)}
         try:
             return judge_many(

@@ -21,6 +21,7 @@ from mlagent.gateway.prices import load_prices
 from mlagent.referee.metrics import Truth
 from mlagent.store.files import write_json
 
+from .ablating import ablate
 from .consulting import BILL, model_of, open_gateway
 from .dev_scores import OutOfFold
 from .handed_in import HandedIn, home_of
@@ -68,10 +69,7 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
         bill = gateway.log.bill(prices.version)
     bench.run.write(BILL, bill)
     chosen = _choose(here)
-    write_json(
-        bench.run.file(TREE),
-        here.tree(stopped, chosen).model_dump(mode="json", by_alias=True),
-    )
+    _write(here, stopped, chosen)
     bench.journal.append("search.done", nodes=len(here.nodes), chosen=chosen, stopped=stopped)
     state.notes.append(
         f"Claude wrote {len(here.nodes) - 1} candidates ({bill.total.calls} calls, "
@@ -100,6 +98,7 @@ def _grow(here: Search, gateway: Gateway, until: float) -> str:
     """Add nodes until something ends it; the sentence that says what."""
     bench, state = here.bench, here.state
     contract = bench.contracts["ml-engineer"]
+    started = bench.clock()
     try:
         model = model_of(contract, gateway.meter.prices)
         rules = rules_of(bench.desk.content, contract)
@@ -113,6 +112,12 @@ def _grow(here: Search, gateway: Gateway, until: float) -> str:
                 return "the user stopped it"
             if bench.clock() >= until:
                 return "its share of the budget was used up"
+            if step.operator == "improve":
+                parent = step.parents[0]
+                here.nodes[parent] = ablate(here, here.nodes[parent], until - started)
+                _write(here)
+                if bench.stop() or bench.clock() >= until:
+                    continue
             number = len(here.nodes)
             bench.desk.progress.update(candidate=f"{step.operator} {number}", best=_best(here))
             shown = [
@@ -134,7 +139,7 @@ def _grow(here: Search, gateway: Gateway, until: float) -> str:
             node = _run(here, node, made)
             node = node.model_copy(update={"seconds": round(bench.clock() - begun, 2)})
             here.nodes.append(node)
-            write_json(bench.run.file(TREE), here.tree().model_dump(mode="json", by_alias=True))
+            _write(here)
             bench.journal.append(
                 "search.node",
                 id=node.id,
@@ -156,12 +161,20 @@ def _run(here: Search, node: Node, made: Made) -> Node:
     here.codes[node.id] = made.code
     if made.problem:
         return node.model_copy(update={"outcome": made.problem})
+    begun = here.bench.clock()
     result = score_code(here, node.name, made.code, _readme(node))
+    here.scoring_s[node.id] = here.bench.clock() - begun
     if not result.ok:
         here.outputs[node.id] = result.log
         here.results[node.id] = result
         return node.model_copy(update={"outcome": result.outcome})
     return here.scored(node, result)
+
+
+def _write(here: Search, stopped: str = "", chosen: int | None = None) -> None:
+    """The tree as it stands."""
+    tree = here.tree(stopped, chosen)
+    write_json(here.bench.run.file(TREE), tree.model_dump(mode="json", by_alias=True))
 
 
 def _choose(here: Search) -> int | None:

@@ -184,6 +184,13 @@ def test_a_search_with_failures_beats_the_floor_and_is_packaged(
     operators = [node.operator for node in tree.nodes]
     assert operators[:3] == ["floor", "draft", "debug"]
     assert "improve" in operators
+    measured = [node for node in tree.nodes if node.ablation]
+    assert measured, "parts of what is improved are taken out first"
+    ((part, *_), *_) = [node.ablation or () for node in measured]
+    assert part.part == "function waves"
+    assert part.worth is None, "texts cannot be fitted, so this part is needed"
+    asked = [body for body in api.seen if asked_for(body) == "improve"]
+    assert "without function waves: it does not run" in str(asked[0]["messages"][0])
     failed = tree.nodes[1]
     assert failed.score is None
     assert "ValueError" in failed.outcome
