@@ -150,7 +150,8 @@ def first_request(
     tried: Sequence[Node],
     tools: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The request of a step. Tools, rules and facts are cached: they are the same in every step."""
+    """The request of a step. Tools, rules and facts are cached: they are the same in every step;
+    and so is the question, for the rounds of tools that follow it."""
     keep = {"type": "ephemeral"}
     parts = [ASKED[operator], *(_about(one, operator) for one in shown), _history(tried)]
     return {
@@ -162,7 +163,18 @@ def first_request(
         ],
         "tools": [SUBMIT, EDIT, *tools],
         "tool_choice": {"type": "any"},
-        "messages": [{"role": "user", "content": "\n\n".join(part for part in parts if part)}],
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "text",
+                        "text": "\n\n".join(part for part in parts if part),
+                        "cache_control": keep,
+                    }
+                ],
+            }
+        ],
     }
 
 

@@ -133,7 +133,8 @@ def node(**more: Any) -> Node:
 
 def test_improve_is_told_what_the_parts_are_worth_and_the_others_are_not() -> None:
     shown = Shown(node(ablation=(CORE, NOISE, NEEDED)), CODE)
-    asked = str(first_request("m", "r", "f", "improve", [shown], [])["messages"][0]["content"])
+    request = first_request("m", "r", "f", "improve", [shown], [])
+    asked = request["messages"][0]["content"][0]["text"]
     assert "without function core: -0.4 (-0.5 to -0.3), so it earns its keep" in asked
     assert "without function noise: -0.01 (-0.11 to +0.09), which is noise" in asked
     assert "Work on this part first: function core." in asked

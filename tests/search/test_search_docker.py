@@ -132,15 +132,20 @@ def edit(search: str, replace: str) -> list[dict[str, Any]]:
     return [calls("submit_edit", "t1", summary="one change", edits=edits)]
 
 
+def question_in(body: dict[str, Any]) -> str:
+    """What the step asks, with the candidates that it shows."""
+    return str(body["messages"][0]["content"][0]["text"])
+
+
 def asked_for(body: dict[str, Any]) -> str:
     """draft, improve, debug or merge."""
-    text = str(body["messages"][0]["content"])
+    text = question_in(body)
     words = {"Write a fresh": "draft", "Make one change": "improve", "Mend it": "debug"}
     return next((word for start, word in words.items() if start in text[:300]), "merge")
 
 
 def code_in(body: dict[str, Any]) -> str:
-    found = re.search(r"<code mark=\w+>\n(.*?)\n</code", body["messages"][0]["content"], re.DOTALL)
+    found = re.search(r"<code mark=\w+>\n(.*?)\n</code", question_in(body), re.DOTALL)
     return found[1] if found else ""
 
 
