@@ -103,8 +103,10 @@ def _past_run(folder: Path) -> list[PastRun]:
     if plan.data is None or plan.machine is None:
         return []
     spent: dict[str, float] = {}
+    searched = False  # with Claude: its time is not the option's
     for line in text("journal.jsonl").splitlines():
         event = load_json(line, "journal.jsonl")
+        searched = searched or event["kind"] == "search.done"
         if event["kind"] in ("phase.start", "phase.done"):
             sign = 1 if event["kind"] == "phase.done" else -1
             phase = event["facts"]["phase"]
@@ -116,8 +118,8 @@ def _past_run(folder: Path) -> list[PastRun]:
     found = []
     for role, option in plan.selection.items():
         actual = sum(spent.get(phase, 0.0) for phase in PHASES[role])
-        cut = role == "ml-engineer" and manifest.wall_s > ENDED_BY_ITSELF * manifest.budget_s
-        if actual > 0 and not cut:
+        cut = searched or manifest.wall_s > ENDED_BY_ITSELF * manifest.budget_s
+        if actual > 0 and not (cut and role == "ml-engineer"):
             estimated = estimate_hours(role, option, rows, columns, plan.machine) * 3600
             found.append(PastRun(role, option, rows, columns, estimated, actual))
     return found

@@ -268,7 +268,7 @@ def test_past_runs_teach_the_estimates(tmp_path: Path) -> None:
 
     assert past_runs(tmp_path / "runs") == ()
     plan = made(churn())
-    for number, wall in enumerate((100.0, 299.0)):
+    for number, wall in enumerate((100.0, 299.0, 101.0)):
         folder = tmp_path / "runs" / f"run-{number}"
         folder.mkdir(parents=True)
         (folder / "plan.yaml").write_text(dump_yaml(plan), "utf-8")
@@ -296,12 +296,14 @@ def test_past_runs_teach_the_estimates(tmp_path: Path) -> None:
             (80.0, "phase.done", "fit"),
         ):
             lines.append(f'{{"kind":"{kind}","elapsed_s":{at},"facts":{{"phase":"{phase}"}}}}')
+        if number == 2:  # the engineer's time is not that of its option
+            lines.append('{"kind":"search.done","elapsed_s":70.0,"facts":{}}')
         (folder / "journal.jsonl").write_text("\n".join(lines), "utf-8")
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "manifest.json").write_text("{", "utf-8")
     found = past_runs(tmp_path / "runs")
     explored = [past for past in found if past.agent == "data-explorer"]
-    assert [past.actual_s for past in explored] == [8.0, 8.0]
+    assert [past.actual_s for past in explored] == [8.0, 8.0, 8.0]
     assert [past.actual_s for past in found if past.agent == "ml-engineer"] == [71.0]
     later = made(churn(), history=found).agent_plans["data-explorer"].implementation_options
     option = plan.selection["data-explorer"]
