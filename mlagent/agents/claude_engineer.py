@@ -18,6 +18,7 @@ from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.evaluation import Difference
 from mlagent.contracts.search import Ablated, Node, Operator
 from mlagent.gateway.gateway import Gateway, Reply
+from mlagent.sandbox.sanitize import clean
 
 from .code_edits import Edit, apply_edits, checked
 from .fences import fenced
@@ -198,7 +199,7 @@ def read_answer(reply: Reply, operator: Operator, shown: Sequence[Shown]) -> tup
         raise ValueError(f"this step is handed in with {' or '.join(allowed)}")
     if not isinstance(given, dict):
         raise ValueError("the tool's input is no object")
-    summary = " ".join(str(given.get("summary", "")).split())[:LONGEST_SUMMARY]
+    summary = " ".join(clean(str(given.get("summary", ""))).split())[:LONGEST_SUMMARY]
     if name == SUBMIT["name"]:
         return checked(_text(given, "code")), summary
     edits = given.get("edits")

@@ -18,6 +18,7 @@ from mlagent.content import Content
 from mlagent.contracts.contract import Contract
 from mlagent.contracts.plan import AgentPlan, AgentPlanDocument, Option
 from mlagent.gateway.gateway import Gateway, Reply
+from mlagent.sandbox.sanitize import clean
 
 from .fences import fenced
 from .model_tools import LookAtProfile
@@ -140,7 +141,7 @@ def read_answer(reply: Reply, contract: Contract, ours: AgentPlan) -> AgentPlan:
     if text.startswith("```"):
         text = text.strip("`").removeprefix("json").strip()
     try:
-        made = AgentPlanDocument.model_validate(json.loads(text)).agent_plan
+        made = AgentPlanDocument.model_validate(_printable(json.loads(text))).agent_plan
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -163,6 +164,17 @@ def read_answer(reply: Reply, contract: Contract, ours: AgentPlan) -> AgentPlan:
             },
         }
     )
+
+
+def _printable(value: Any) -> Any:
+    """Texts of a model, fit for a terminal."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_printable(part) for part in value]
+    if isinstance(value, dict):
+        return {clean(name): _printable(part) for name, part in value.items()}
+    return value
 
 
 def _with_estimates(option: Option, ours: Option) -> Option:

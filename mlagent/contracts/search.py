@@ -36,10 +36,12 @@ class Ablated(Record):
 
 
 class Ablation(Record):
-    """ablation.json beside a candidate of a search: what the parts of this code are worth."""
+    """ablation.json beside a candidate of a search: what the parts of this code are worth, and how
+    long it took to measure that."""
 
     code_sha256: Sha256
     parts: tuple[Ablated, ...]
+    seconds: Finite = Field(ge=0)
 
 
 class Node(Record):

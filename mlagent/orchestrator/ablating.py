@@ -44,7 +44,7 @@ def ablate(here: Search, node: Node, search_s: float) -> Node:
     file = f"{home_of(bench.run, node.name).relative_to(bench.run.path)}/{FILE}"
     known = _earlier(here, node, file)
     if known is None:
-        known = ()
+        known, spent = (), here.ablation_s
         for number, part in enumerate(_parts(here, node)):
             if here.ablation_s + here.scoring_s[node.id] > SHARE * search_s or bench.stop():
                 break
@@ -53,7 +53,9 @@ def ablate(here: Search, node: Node, search_s: float) -> Node:
             known = (*known, _without(here, node, part, number))
             here.ablation_s += bench.clock() - begun
         if not bench.stop():
-            bench.run.write(file, Ablation(code_sha256=node.code_sha256, parts=known))
+            seconds = here.ablation_s - spent
+            told = Ablation(code_sha256=node.code_sha256, parts=known, seconds=seconds)
+            bench.run.write(file, told)
         bench.journal.append(
             "search.ablated",
             id=node.id,
@@ -67,7 +69,10 @@ def _earlier(here: Search, node: Node, file: str) -> tuple[Ablated, ...] | None:
     if not (here.bench.run.path / file).is_file():
         return None
     found = here.bench.run.read(file, Ablation)
-    return found.parts if found.code_sha256 == node.code_sha256 else None
+    if found.code_sha256 != node.code_sha256:
+        return None
+    here.ablation_s += found.seconds
+    return found.parts
 
 
 def _parts(here: Search, node: Node) -> list[Part]:

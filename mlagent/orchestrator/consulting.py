@@ -34,6 +34,8 @@ from .planning import Consult
 
 PATIENCE_S = 120.0
 """A busy service is waited for so long when planning: somebody sits at the terminal."""
+POLL_S = 0.1
+"""While it waits, a Ctrl-C is noticed within so many seconds."""
 BILL = "bill.json"
 
 
@@ -65,6 +67,12 @@ def open_gateway(
         name: Caps(usd=contract.guardrails.max_usd, tokens=contract.guardrails.max_tokens)
         for name, contract in contracts.items()
     }
+
+    def sleep(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not stop() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(POLL_S, left))
+
     with closing(AnthropicService()) as service:
         yield Gateway(
             service,
@@ -72,7 +80,7 @@ def open_gateway(
             CallLog(folder),
             journal,
             clock=time.monotonic,
-            sleep=time.sleep,
+            sleep=sleep,
             stop=stop,
             patience_s=patience_s,
         )

@@ -42,6 +42,17 @@ def test_a_flag_of_execute_that_makes_no_sense_is_refused_with_what_is_allowed(
     assert not (planned / "runs").exists()
 
 
+def test_without_a_key_a_search_is_not_begun(
+    planned: Path, mlagent: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    done = mlagent("execute", "--author", "both")
+    assert done.code == 4
+    assert "ANTHROPIC_API_KEY is empty" in done.err
+    assert not (planned / "runs").exists()
+
+
 def churn_text(rows: int = 40, **columns: str) -> str:
     """Other rows of the churn table, some columns with one text throughout or ("") taken out."""
     frame = churn_frame(rows, seed=9).drop(columns=[name for name, v in columns.items() if not v])

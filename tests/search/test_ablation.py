@@ -271,6 +271,7 @@ def test_a_candidate_is_measured_once_also_after_a_kill(here: Search, score: Sco
     assert ablate(here, first, 1_000.0) == first
     assert ablate(here, node(), 0.0).ablation == first.ablation, "an earlier process measured it"
     assert len(score.asked) == MOST_PARTS
+    assert here.ablation_s == 2 * 10.0 * MOST_PARTS, "its time counts again in a new process"
     other = ablate(here, node(code_sha256="1" * 64), 0.0)
     assert other.ablation == (), "other code, and no time"
 

@@ -54,6 +54,12 @@ def test_edits_are_applied_word_for_word() -> None:
     assert "return 2" in code
 
 
+def test_a_summary_cannot_steer_a_terminal() -> None:
+    hostile = "an \x1b[2J\x1b]0;title\x07 idea\u202e\x00"
+    answer = reply(calls("submit_candidate", "1", summary=hostile, code=CODE))
+    assert read_answer(answer, "draft", ())[1] == "an idea"
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
