@@ -60,9 +60,10 @@ def runs_rm(
     found = [project.runs.find(name, finished=False) for name in run]
     if not yes:
         typer.confirm(f"Delete {', '.join(item.id for item in found)}?", abort=True)
-    for item in found:
-        project.runs.remove(item)
-        console().print(f"deleted {item.id}")
+    with project.lock():
+        for item in found:
+            project.runs.remove(item)
+            console().print(f"deleted {item.id}")
 
 
 @runs_app.command("show")

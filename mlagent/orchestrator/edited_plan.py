@@ -149,7 +149,7 @@ class EditedPlan(Plan):
             if name is not None and name not in self.data.columns:
                 meant = difflib.get_close_matches(name, self.data.columns, n=1)
                 hint = f" (did you mean {meant[0]!r}?)" if meant else ""
-                raise ValueError(f"task.{field}: the table has no column {name!r}{hint}")
+                raise RefusedAt(f"the table has no column {name!r}{hint}", "task", field)
         if task.target not in self.columns.found:
             raise ValueError(f"columns.found has no line for the target {task.target!r}")
         if task.group is not None and task.time is not None:

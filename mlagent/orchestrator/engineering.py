@@ -96,7 +96,8 @@ def score_candidates(bench: Bench, state: State) -> None:
             )
         _score(bench, state, state.chosen, truth, each, probe, probe_rows)
         took = state.scored[option].fit_seconds / max(1, folds)
-        if each < LEAST_FOLD_S and took > 0.7 * each:
+        hurried = each < LEAST_FOLD_S and took > 0.7 * each
+        if hurried and state.request.replay is None:  # a replay does not follow the clock
             state.notes.append(
                 f"On each fold {option} was fitted in {each:.1f} s, so its dev score may be below "
                 "its worth; a larger --budget would tell."

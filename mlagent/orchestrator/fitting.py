@@ -74,7 +74,8 @@ def fit_winner(bench: Bench, state: State) -> None:
                 into=bench.desk.folder("out/model"),
                 grace_s=start + 2.0 + overrun(state.request),
             )
-            save_fitted(bench.run, state.winner, fitted)
+            if fitted.outcome == "ok" or not bench.stop():  # what Ctrl-C cut is fitted again
+                save_fitted(bench.run, state.winner, fitted)
         state.fitted[state.winner] = fitted
         if not fitted.ok:
             _ship_linear(

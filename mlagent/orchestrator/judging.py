@@ -22,7 +22,7 @@ from mlagent.referee.dummy import dummy_prediction
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
 from mlagent.referee.importance import importance_from
 from mlagent.referee.metrics import Truth
-from mlagent.referee.scoring import scoring
+from mlagent.referee.scoring import how_scored, scoring
 
 from .dev_scores import clusters_of
 from .finishing import VERIFY_ROWS, shipped
@@ -275,7 +275,7 @@ def _shared(bench: Bench, state: State) -> dict[str, Any]:
         | _latency(state)
         | {"leakage_suspects": float(len(suspects))},
         "chosen_over": state.facts.get("chosen_over", ""),
-        "notes": tuple(state.notes),
+        "notes": tuple(filter(None, (how_scored(state.task), *state.notes))),
     }
 
 

@@ -17,6 +17,7 @@ from mlagent.contracts.search import TREE, SearchTree
 from mlagent.contracts.task import TaskSpec
 from mlagent.contracts.usage import Call
 from mlagent.gateway.call_log import ANSWER, CALLS, REQUEST, CallLog
+from mlagent.referee.scoring import scoring, yardstick
 from mlagent.store.journal import ended_by_bad_input, read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
@@ -139,7 +140,7 @@ def read_board(folder: Path) -> Board:
     seal = latest.read("seal.json", Seal)
     task = latest.read("task.json", TaskSpec)
     every = scored_on(project, seal.id, task)
-    here = [row for row in every if row.metric == (task.metric or "")]
+    here = [row for row in every if row.yardstick == yardstick(task)]
     sign = -1.0 if task.direction == "maximize" else 1.0
 
     def order(row: BoardRow) -> tuple[bool, float]:
@@ -149,7 +150,7 @@ def read_board(folder: Path) -> Board:
     said = [] if any(row.entry.name == LINEAR for row in here) else [NO_LINEAR]
     tries = count_tries(every)
     if elsewhere := tries - count_tries(here):
-        said.append(f"{elsewhere} of the tries were scored by another metric.")
+        said.append(f"{elsewhere} of the tries were scored by another metric, quantile or price.")
     return Board(
         seal.id,
         task.metric or "",
@@ -277,12 +278,17 @@ def compare_runs(folder: Path, a: str, b: str | None) -> Comparison:
         BadInput: different seals, metrics or classes, or a run without judged predictions.
     """
     from mlagent.referee.intervals import judge_many
-    from mlagent.referee.scoring import scoring
 
     project = Project(folder)
     first, second = project.runs.find(a), project.runs.find(b)
     pair = paired(first, second)
     saved, task = pair.saved, pair.task
+    rulers = [yardstick(run.read("task.json", TaskSpec)) for run in (first, second)]
+    if rulers[0] != rulers[1]:
+        raise BadInput(
+            f"{first.id} is scored by {rulers[0]}, {second.id} by {rulers[1]}.",
+            remedy="Compare runs that were planned with the same prices and quantile.",
+        )
     metric = task.metric or ""
     evaluations = [run.read("evaluation.json", Evaluation) for run in (first, second)]
     judged = judge_many(

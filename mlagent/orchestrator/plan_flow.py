@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
@@ -21,7 +21,7 @@ from mlagent.contracts.contract import Contract
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.profile import Profile
-from mlagent.contracts.task import Constraint, DataRef, TaskSpec
+from mlagent.contracts.task import Constraint, DataRef, Inference, TaskSpec
 from mlagent.data.door import open_table
 from mlagent.data.find import find_table
 from mlagent.data.infer import Question, infer_task
@@ -36,7 +36,7 @@ from mlagent.store.project import Project
 from .estimates import calibrate, past_runs
 from .planning import Consult, load_policies, make_plan, write_plan
 from .routing import route, served_part
-from .settings_check import check_settings, named_by_file
+from .settings_check import check_settings, named_by_file, without_effect
 from .wiring import engine_name, planned_packages
 
 Ask = Callable[[Question], str | None]
@@ -146,8 +146,8 @@ def make_plan_here(
                 update={"path": _relative(path, folder), "notes": profile.notes}
             )
             task = _infer(flags, served, settings, constraints, profile, ref, ask)
-            if told := _alike(task.classes):
-                ref = ref.model_copy(update={"notes": (*ref.notes, told)})
+            told = [*filter(None, [_alike(task.classes)]), *without_effect(settings, task)]
+            ref = ref.model_copy(update={"notes": (*ref.notes, *told)})
             if task.metric in ("mape", "rmsle") and task.target is not None:
                 choice = choices_of(profile)[task.target]
                 check_defined(
@@ -320,7 +320,14 @@ def _infer(
 def _as_scored(task: TaskSpec, settings: Settings, sentence: str) -> TaskSpec:
     """With the user's own words, and with the prices and the quantile of mlagent.yaml."""
     quantile = settings.quantile if task.metric == "pinball" else None
-    scored = {"cost": settings.cost, "quantile": quantile}
+    inferred = task.inferred
+    if quantile is not None:
+        given = "quantile" in settings.model_fields_set
+        how = "from mlagent.yaml" if given else "the default; `quantile` in mlagent.yaml sets it"
+        sure: Literal["given", "likely"] = "given" if given else "likely"
+        told = Inference(field="quantile", value=f"{quantile:g}", how=how, confidence=sure)
+        inferred = (*inferred, told)
+    scored = {"cost": settings.cost, "quantile": quantile, "inferred": inferred}
     return task.model_copy(update={"description": sentence, **scored})
 
 
@@ -349,7 +356,9 @@ def _check_features(task: TaskSpec, profile: Profile | None, exclude: tuple[str,
             remedy="Leave it out of --exclude, or choose another --target.",
         )
     features = [column for column in profile.columns if column.name != task.target]
-    if not any(item.role != "constant" and item.name not in exclude for item in features):
+    if not any(
+        item.role not in ("constant", "excluded") and item.name not in exclude for item in features
+    ):
         what = "every other column is constant or excluded" if features else "it stands alone"
         raise BadInput(
             f"Nothing can predict {task.target!r}: {what}.",

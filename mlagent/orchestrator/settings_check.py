@@ -27,6 +27,11 @@ def check_settings(settings: Settings, task: TaskSpec) -> None:
     if task.classes:
         cost_matrix(task.model_copy(update={"cost": settings.cost}), f"{FILE}: cost")
         cost_matrix(task)
+    if task.cost and not any(price for row in task.cost.values() for price in row.values()):
+        raise BadInput(
+            f"Every price under cost in {FILE} is 0: nothing tells a good decision from a bad one.",
+            remedy="Give the wrong decisions a price.",
+        )
     priced = any(gate.metric == "cost" for gate in settings.gates)
     if (task.metric == "cost" or priced) and not task.cost and len(task.classes) > 1:
         first, second = task.classes[:2]
@@ -54,7 +59,8 @@ def changed_prices(settings: Settings, task: TaskSpec) -> str:
     changed = []
     if settings.cost and settings.cost != task.cost:
         changed.append("cost")
-    if task.metric == "pinball" and settings.quantile != (task.quantile or MIDDLE):
+    said = "quantile" in settings.model_fields_set
+    if said and task.metric == "pinball" and settings.quantile != (task.quantile or MIDDLE):
         changed.append("quantile")
     if not changed:
         return ""
@@ -63,6 +69,19 @@ def changed_prices(settings: Settings, task: TaskSpec) -> str:
         f"{' and '.join(changed)} in {FILE} {verb} from the plan; the plan's counts. Plan again to "
         "use the new one."
     )
+
+
+def without_effect(settings: Settings, task: TaskSpec) -> list[str]:
+    """Sentences on what mlagent.yaml says and this task does not use."""
+    said = []
+    if "quantile" in settings.model_fields_set and task.metric not in ("pinball", None):
+        said.append(
+            f"quantile in {FILE} has no effect: it is for the metric pinball, and this task has "
+            f"{task.metric}."
+        )
+    if settings.cost and task.kind == "regression":
+        said.append(f"cost in {FILE} has no effect: a regression has no wrong decisions.")
+    return said
 
 
 @contextmanager

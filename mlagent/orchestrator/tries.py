@@ -6,9 +6,9 @@ A try is one distinct candidate, code and settings, that has a score on these fo
   in the selection; it has the same code in every run and counts once;
 - the dummy is none: nobody wrote it and nothing is chosen by it;
 - a candidate that failed is none: without a score there is nothing to be lucky with;
-- the same code with the same spec.json is the same try, however often it ran: a repeated look at
-  the same candidate selects nothing. Another budget, seed or column is another spec, and a try:
-  the clock decides how far a fit gets, and the best of several such fits is partly luck;
+- the same code with the same spec.json is the same try, however often it ran or was replayed: a
+  repeated look at the same candidate selects nothing. Another budget of the run, seed or column is
+  another spec, and a try. The seconds of one fold, which the clock of each run decides, are not;
 - another metric on the same target and folds is a try too: the labels looked at are the same.
 
 Guarantees: board, report, model card and verdict count with `count_tries`. Does not know of runs
@@ -17,6 +17,7 @@ whose folders were deleted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from mlagent.contracts.evaluation import CandidateScore
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
 from mlagent.documents import load_json
+from mlagent.referee.scoring import yardstick
 from mlagent.store.files import sha256_of
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
@@ -33,12 +35,13 @@ DUMMY, LINEAR = "dummy", "linear"
 
 
 class BoardRow(NamedTuple):
-    """One scored candidate of one run; `look` is the fingerprint of its code and spec."""
+    """One scored candidate of one run; `look` is the fingerprint of its code and spec, `yardstick`
+    what it is scored by: the metric, with its prices or its quantile."""
 
     run: str
     entry: CandidateScore
     look: str
-    metric: str
+    yardstick: str
 
 
 def scored_on(project: Project, seal_id: str, task: TaskSpec) -> tuple[BoardRow, ...]:
@@ -64,8 +67,8 @@ def read_board_file(run: RunFolder) -> list[CandidateScore]:
 
 def board_rows(run: RunFolder, entries: Iterable[CandidateScore], task: TaskSpec) -> list[BoardRow]:
     """The rows of one run, of `execute` or `try`, with their fingerprints."""
-    metric = task.metric or ""
-    return [BoardRow(run.id, entry, look_of(run, entry.name), metric) for entry in entries]
+    ruler = yardstick(task)
+    return [BoardRow(run.id, entry, look_of(run, entry.name), ruler) for entry in entries]
 
 
 def look_of(run: RunFolder, name: str) -> str:
@@ -78,7 +81,19 @@ def look_of(run: RunFolder, name: str) -> str:
     files = (home / "solution.py", home / "spec.json")
     if not all(file.is_file() for file in files):
         return f"{run.id}/{name}"
-    return sha256(" ".join(map(sha256_of, files)).encode()).hexdigest()
+    spec = dict(load_json(files[1].read_text(encoding="utf-8"), str(files[1])))
+    spec["budget_s"] = None if name == LINEAR else _budget(run)  # linear is always the same
+    spec["replay"] = None
+    told = json.dumps(spec, sort_keys=True)
+    return sha256(f"{sha256_of(files[0])} {told}".encode()).hexdigest()
+
+
+def _budget(run: RunFolder) -> float | None:
+    """Seconds that the whole run was given; None where its journal does not say."""
+    with (run.path / "journal.jsonl").open(encoding="utf-8") as file:
+        first = file.readline()
+    found = load_json(first, "journal.jsonl").get("facts", {}).get("budget_s") if first else None
+    return float(found) if isinstance(found, int | float) else None
 
 
 def is_try(row: BoardRow) -> bool:
@@ -103,7 +118,7 @@ def latest_of_each(rows: Iterable[BoardRow]) -> list[BoardRow]:
 
 def place_of(row: BoardRow, rows: Iterable[BoardRow], *, maximize: bool) -> tuple[int | None, int]:
     """Place among the tries with the same metric, and how many these are; None without a score."""
-    tries = [one for one in rows if is_try(one) and one.metric == row.metric]
+    tries = [one for one in rows if is_try(one) and one.yardstick == row.yardstick]
     others = [one for one in latest_of_each(tries) if one.look != row.look]
     if row.entry.score is None:
         return None, len(others)

@@ -162,6 +162,7 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
             chosen_over=inputs.chosen_over,
             notes=inputs.notes,
             rarest=_rarest(truth),
+            clusters=None if inputs.clusters is None else len(np.unique(inputs.clusters[rows])),
         )
     )
     return Evaluation(

@@ -120,7 +120,10 @@ def _expanding(facts: RowFacts, folds: int) -> Folds:
     usable = facts.has_target
     ordered = np.sort(ranks[usable])
     if len(np.unique(ordered)) < 2:
-        raise BadInput("the dev rows hold fewer than two moments: no time folds.")
+        raise BadInput(
+            "The dev rows hold fewer than two moments of the time column: no folds in time.",
+            remedy="Plan without --time, or with a column of more moments.",
+        )
     count = len(ordered)
     shares = [0.8] if folds == 1 else [(i + 1) / (folds + 1) for i in range(folds)]
     cuts = [int(ordered[min(count - 1, round(share * count))]) for share in shares]

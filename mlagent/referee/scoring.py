@@ -22,6 +22,31 @@ def scoring(task: TaskSpec) -> dict[str, Any]:
     }
 
 
+def yardstick(task: TaskSpec) -> str:
+    """What two scores must share to be compared: the metric, with its prices or its quantile."""
+    metric = task.metric or ""
+    if metric == "pinball":
+        return f"pinball at quantile {task.quantile or MIDDLE:g}"
+    return f"cost with {_prices(task)}" if metric == "cost" else metric
+
+
+def how_scored(task: TaskSpec) -> str:
+    """A sentence on what the metric's name leaves open; '' for a metric that leaves nothing."""
+    if task.metric == "pinball":
+        return f"The pinball loss is that of the quantile {task.quantile or MIDDLE:g}."
+    return f"Prices: {_prices(task)}." if task.metric == "cost" else ""
+
+
+def _prices(task: TaskSpec) -> str:
+    told = [
+        f"{truth!r} taken for {decision!r} {price:g}"
+        for truth, row in sorted(task.cost.items())
+        for decision, price in sorted(row.items())
+        if price
+    ]
+    return ", ".join(told) + ", all else 0"
+
+
 def cost_matrix(task: TaskSpec, source: str = "plan.yaml: task.cost") -> list[list[float]] | None:
     """`task.cost` as rows of truth and columns of decision, in the order of the classes.
 

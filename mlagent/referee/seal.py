@@ -27,6 +27,9 @@ Kind = Literal["stratified", "random", "group", "time"]
 Rows = npt.NDArray[np.bool_]
 AUTO_SHARE = 0.2
 AUTO_ROWS = 100
+SAME_TABLE = 0.5
+"""Share of an earlier vault's rows that a table must hold to be taken for a later state of that
+vault's table; another table may share a row by chance."""
 OVERLAP = 0.02
 """Share of judged rows that repeat a training row, beyond what the training rows do among
 themselves, from which two files are said to share rows."""
@@ -278,10 +281,13 @@ def _kept_rows(facts: RowFacts, family: Sequence[Seal]) -> tuple[Rows, Rows]:
             seen[:before] = True
             continue
         left = Counter(seal.vault_hashes)
+        again = []
         for row, value in enumerate(hashes):
             if left[value] > 0:
                 left[value] -= 1
-                kept[row] = True
+                again.append(row)
+        if len(again) >= SAME_TABLE * len(seal.vault_rows):
+            kept[again] = True
     return kept & facts.has_target, seen
 
 
@@ -300,9 +306,10 @@ def _latest_rows(facts: RowFacts, share: float, kept: Rows, notes: list[str]) ->
     cut = max(cut, int(ordered[0]) + 1)
     if kept.any() and int(ranks[kept].min()) < cut:
         cut = max(int(ranks[kept].min()), 0)
+        here = int((usable & (ranks >= cut)).sum())
         notes.append(
-            "the vault begins where the earlier one began and may be larger than asked for; "
-            "another --seed draws a new one."
+            f"the vault begins where the earlier one began: {here:,} of {count:,} rows, where "
+            f"{share:.0%} were asked for. Another --seed draws a new one."
         )
     missing = int((ranks < 0).sum())
     if missing:

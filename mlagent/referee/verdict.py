@@ -14,6 +14,8 @@ from mlagent.contracts.evaluation import Difference, Score
 from mlagent.contracts.metrics import METRICS
 
 SMALL_ROWS = 500
+FEW_CLUSTERS = 10
+"""Groups below which an interval that draws whole groups is known to be too narrow."""
 FEW_OF_A_CLASS = 20
 """Judged rows of a class below which draws from them repeat the same few too often."""
 MANY_TRIES = 20
@@ -48,6 +50,7 @@ class VerdictFacts:
         notes: further sentences: rows shared across the split, a model trained on a sample, a
             refit.
         rarest: the class with the fewest judged rows, and how many; None for a regression.
+        clusters: groups or blocks of time that the judged rows form; None for independent rows.
     """
 
     metric: str
@@ -65,6 +68,7 @@ class VerdictFacts:
     chosen_over: str = ""
     notes: tuple[str, ...] = ()
     rarest: tuple[str, int] | None = None
+    clusters: int | None = None
 
 
 def number(value: float) -> str:
@@ -139,11 +143,16 @@ def _weaknesses(facts: VerdictFacts) -> list[str]:
             f"Only {facts.model.n:,} rows were judged: differences smaller than the intervals "
             "cannot be seen."
         )
+    if facts.clusters is not None and facts.clusters < FEW_CLUSTERS:
+        said.append(
+            f"The judged rows are of only {facts.clusters} groups (or blocks of time): every "
+            "interval here is too narrow, and better or worse may be the luck of those few."
+        )
     if facts.rarest is not None and facts.rarest[1] < FEW_OF_A_CLASS:
         name, count = facts.rarest
-        rows = "row is" if count == 1 else "rows are"
+        verb = "is" if count == 1 else "are"
         said.append(
-            f"Only {count} of the judged {rows} of class {name!r}: every interval here is too "
+            f"Only {count} of the judged rows {verb} of class {name!r}: every interval here is too "
             "narrow, and what it calls better or worse may be the luck of those few."
             if count
             else f"None of the judged rows is of class {name!r}: nothing here says how well it is "

@@ -1,8 +1,9 @@
 """journal.jsonl: append-only events, each hashed together with the hash before it.
 
-Guarantees: an event is on disk before `append` returns; a changed, removed or reordered line is
-found by `read_journal`. Does not guarantee that the whole file was not replaced: for that the head
-stands in the manifest and in the last printed line of the run.
+Guarantees: an event is on disk before `append` returns; an exception that comes from elsewhere in
+the middle of `append` (a second Ctrl-C) leaves a chain that the next event continues; a changed,
+removed or reordered line is found by `read_journal`. Does not guarantee that the whole file was not
+replaced: for that the head stands in the manifest and in the last printed line of the run.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class FileJournal:
         self._lock = Lock()
         if earlier:
             _drop_torn_line(path)
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
+        self._end = path.stat().st_size
 
     def append(self, kind: str, /, **facts: Any) -> None:
         """Write one event, flushed and synced before returning."""
@@ -65,6 +67,8 @@ class FileJournal:
             self._append(kind, facts)
 
     def _append(self, kind: str, facts: dict[str, Any]) -> None:
+        if os.fstat(self._file.fileno()).st_size != self._end:
+            self._catch_up()
         body = {
             "n": self.count,
             "at": self._now().isoformat(timespec="milliseconds"),
@@ -75,10 +79,17 @@ class FileJournal:
         }
         body = json.loads(json.dumps(body, allow_nan=False))
         event = JournalEvent.model_validate({**body, "hash": _hash(body)})
-        self._file.write(event.model_dump_json().encode() + b"\n")
-        self._file.flush()
+        line = event.model_dump_json().encode() + b"\n"
+        self._file.write(line)  # in one piece, so that it is there or not
         os.fsync(self._file.fileno())
-        self.head, self.count = event.hash, self.count + 1
+        self.head, self.count, self._end = event.hash, self.count + 1, self._end + len(line)
+
+    def _catch_up(self) -> None:
+        """An event was written and not noted: an exception came between the two."""
+        _drop_torn_line(self.path)
+        earlier = read_journal(self.path)
+        self.head = earlier[-1].hash if earlier else START
+        self.count, self._end = len(earlier), self.path.stat().st_size
 
     def close(self) -> None:
         """Close the file. Idempotent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mlagent.orchestrator.planning import read_plan
 from mlagent.orchestrator.preparing import check_test
 from mlagent.orchestrator.requesting import ExecuteFlags, _check_resumed, make_request
 from mlagent.orchestrator.state import State
+from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 from mlagent.testing.tables import build_tree, churn_frame
 
@@ -150,3 +152,17 @@ def test_a_resumed_run_takes_no_flag_that_would_change_it(flags: ExecuteFlags, s
     with pytest.raises(BadInput, match=f"^{said} and --resume cannot both hold"):
         _check_resumed(flags)
     _check_resumed(ExecuteFlags(resume=True, memory_mb=512, force=True))
+
+
+def test_runs_rm_waits_for_nobody_and_deletes_nothing_of_a_run_at_work(
+    tmp_path: Path, mlagent: Run
+) -> None:
+    run = Project(tmp_path).runs.create(datetime.now(UTC))
+    FileJournal(run.path / "journal.jsonl").close()
+    with Project(tmp_path).lock():
+        done = mlagent("runs", "rm", run.id, "--yes")
+    assert done.code == 2
+    assert "Another run is at work" in done.err
+    assert run.path.is_dir()
+    assert mlagent("runs", "rm", run.id, "--yes").code == 0
+    assert not run.path.exists()

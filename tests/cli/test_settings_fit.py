@@ -11,7 +11,7 @@ import pytest
 from mlagent.cli.main import main
 from mlagent.orchestrator.planning import read_plan
 from mlagent.orchestrator.settings_check import changed_prices
-from mlagent.referee.scoring import scoring
+from mlagent.referee.scoring import how_scored, scoring
 from mlagent.settings import read_settings
 from mlagent.testing.tables import churn_frame, write_csv
 
@@ -92,8 +92,27 @@ def test_a_quantile_is_part_of_the_task(planned) -> None:
     assert planned("quantile: 0.9", "--target", "fee", "--metric", "pinball")[0] == 0
     task = read_plan(Path("plan.yaml")).task
     assert scoring(task) == {"cost": None, "quantile": 0.9}
+    assert how_scored(task) == "The pinball loss is that of the quantile 0.9."
+    assert [one.confidence for one in task.inferred if one.field == "quantile"] == ["given"]
     Path("mlagent.yaml").write_text("quantile: 0.2\n")
     assert changed_prices(read_settings(Path()), task)
+    Path("mlagent.yaml").unlink()
+    assert changed_prices(read_settings(Path()), task) == ""
+
+
+def test_what_mlagent_yaml_says_in_vain_is_told(planned) -> None:
+    assert planned("quantile: 0.9\ncost: {'no': {'yes': 1}}", "--target", "fee")[0] == 0
+    data = read_plan(Path("plan.yaml")).data
+    assert data is not None
+    told = " ".join(data.notes)
+    assert "quantile in mlagent.yaml has no effect" in told
+    assert "cost in mlagent.yaml has no effect" in told
+
+
+def test_prices_that_are_all_zero_are_refused(planned) -> None:
+    code, err = planned("metric: cost\ncost: {'no': {'yes': 0}}")
+    assert code == 2
+    assert "Every price under cost in mlagent.yaml is 0" in err
 
 
 def test_a_price_in_the_plan_for_no_class_is_refused(planned, monkeypatch, capsys) -> None:

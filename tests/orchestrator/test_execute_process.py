@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.run import Ledger, Manifest
+from mlagent.contracts.task import TaskSpec
 from mlagent.store.files import sha256_of
 from mlagent.store.journal import read_journal
 from mlagent.testing.command_line import NO_ENGINE, run_mlagent
@@ -212,6 +214,18 @@ def test_a_run_is_not_distinguishable_from_itself(project: Path, run: Path) -> N
     made = json.loads(mlagent(project, "compare", run.name, "--json").stdout)
     assert made["difference"]["verdict"] == "not distinguishable"
     assert made["difference"]["value"] == 0
+
+
+def test_runs_at_other_prices_are_not_compared(project: Path, run: Path, tmp_path: Path) -> None:
+    task = TaskSpec.model_validate_json((run / "task.json").read_bytes())
+    for name, price in (("20260101-000001-01", 1.0), ("20260101-000002-01", 9.0)):
+        home = tmp_path / "runs" / name
+        shutil.copytree(run, home)
+        dear = {"metric": "cost", "cost": {"yes": {"no": price}}}
+        (home / "task.json").write_text(task.model_copy(update=dear).model_dump_json(by_alias=True))
+    done = mlagent(tmp_path, "compare", "20260101-000001-01", "20260101-000002-01")
+    assert done.returncode == 2
+    assert "is scored by cost with 'yes' taken for 'no' 1, all else 0" in done.stderr
 
 
 def test_a_strangers_candidate_needs_a_container(project: Path) -> None:

@@ -20,6 +20,7 @@ from mlagent.orchestrator.tries import (
     scored_on,
 )
 from mlagent.store.files import write_json
+from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
 
 SEAL = Seal(
@@ -64,11 +65,13 @@ class Folder:
         tried: bool = False,
         seal: Seal = SEAL,
         task: TaskSpec = TASK,
+        budget_s: float | None = None,
     ) -> list[BoardRow]:
         self._runs += 1
         path = self.project.runs.root / f"20260101-0000{self._runs:02d}-01"
         path.mkdir(parents=True)
-        (path / "journal.jsonl").touch()
+        with FileJournal(path / "journal.jsonl") as journal:
+            journal.append("run.start", budget_s=budget_s)
         write_json(path / "seal.json", seal)
         write_json(path / "task.json", task)
         entries = [row(name, value) for name, value in values.items()]
@@ -108,8 +111,31 @@ def test_the_same_code_and_spec_are_one_try_however_often_they_ran(folder: Folde
     assert folder.tries() == 1
     folder.run({"other_name": 0.8}, tried=True)
     folder.run({"mine": 0.8}, tried=True, code="2")
-    folder.run({"mine": 0.8}, tried=True, spec='{"budget_s": 9}')
+    folder.run({"mine": 0.8}, tried=True, spec='{"seed": 9}')
     assert folder.tries() == 4
+
+
+def test_the_seconds_that_the_clock_left_and_a_replay_make_no_new_try(folder: Folder) -> None:
+    both = {"option_b": 0.8, "linear": 0.7}
+    folder.run(both, spec='{"budget_s": 5.1, "replay": null}', budget_s=60.0)
+    folder.run(both, spec='{"budget_s": 6.3, "replay": {"weights": [1]}}', budget_s=60.0)
+    assert folder.tries() == 2
+    folder.run(both, spec='{"budget_s": 5.1, "replay": null}', budget_s=90.0)
+    assert folder.tries() == 3
+
+
+def test_scores_of_another_quantile_do_not_stand_in_one_ranking(
+    folder: Folder, tmp_path: Path
+) -> None:
+    low, high = (
+        TASK.model_copy(update={"metric": "pinball", "direction": "minimize", "quantile": q})
+        for q in (0.1, 0.9)
+    )
+    folder.run({"option_b": 0.2, "linear": 0.3}, task=low, spec='{"quantile": 0.1}')
+    folder.run({"option_b": 0.4, "linear": 0.5}, task=high, spec='{"quantile": 0.9}')
+    board = read_board(tmp_path)
+    assert [row.entry.score.value for row in board.rows if row.entry.score] == [0.4, 0.5]
+    assert "2 of the tries were scored by another metric, quantile or price." in board.note
 
 
 def test_a_candidate_without_a_score_is_no_try(folder: Folder) -> None:
@@ -177,4 +203,4 @@ def test_scores_of_another_metric_do_not_stand_in_one_ranking(
     board = read_board(tmp_path)
     assert [one.entry.name for one in board.rows] == ["mine"]
     assert board.tries == 3
-    assert "2 of the tries were scored by another metric." in board.note
+    assert "2 of the tries were scored by another metric, quantile or price." in board.note

@@ -175,6 +175,12 @@ def test_few_judged_rows_of_a_class_are_said(count, words):
     assert "of class 'yes'" not in evaluate(replace(made, truth=enough)).verdict
 
 
+def test_few_groups_are_said():
+    made = inputs(600, gates=())
+    assert "only 2 groups" in evaluate(replace(made, clusters=np.arange(600) % 2)).verdict
+    assert "groups (or" not in evaluate(replace(made, clusters=np.arange(600) % 10)).verdict
+
+
 def test_a_perfect_score_is_doubted_and_a_useless_model_is_not_recommended():
     made = inputs(400)
     perfect = dict(made.predictions, model=made.truth.y.astype(float))

@@ -184,6 +184,17 @@ def test_groups_and_twins_are_kept_whole_together():
     assert check_split(facts, np.flatnonzero(~vault), np.flatnonzero(vault)) == []
 
 
+def test_a_row_that_another_table_has_too_does_not_move_the_vault():
+    old = table(1000, rate=0.5, times=np.arange(1000.0))
+    first = draw(old, kind="time", time_name="t")
+    other = table(1000, 5, rate=0.5, times=np.arange(1000.0))
+    other.row_hashes[30] = old.row_hashes[first.vault_rows[0]]
+    second = draw(other, kind="time", time_name="t", data_sha256=SHA_GROWN, earlier=[first])
+    alone = draw(other, kind="time", time_name="t", data_sha256=SHA_GROWN)
+    assert second.vault_rows == alone.vault_rows
+    assert not any("earlier" in note for note in second.notes)
+
+
 def test_two_files_that_share_rows_are_told_from_a_table_that_repeats_itself():
     facts = table(1000, twins=0.3)
     half = np.arange(500)
@@ -216,7 +227,10 @@ def test_a_grown_time_table_never_trains_on_rows_later_than_the_old_vault():
     second = draw(grown, kind="time", time_name="t", data_sha256=SHA_GROWN, earlier=[first])
     assert set(first.vault_rows) <= set(second.vault_rows)
     assert second.dev_rows == first.dev_rows
-    assert any("another --seed" in note for note in second.notes)
+    assert any(
+        "700 of 1,500 rows, where 20% were asked for. Another --seed" in note
+        for note in second.notes
+    )
 
 
 def test_rows_without_a_time_or_a_target_stay_out_of_the_vault():

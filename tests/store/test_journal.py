@@ -56,6 +56,27 @@ def test_a_torn_last_line_is_dropped_and_the_chain_goes_on(tmp_path: Path) -> No
     assert [event.kind for event in read_journal(path)] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("noted", [False, True])
+def test_an_exception_in_the_middle_of_an_append_leaves_a_whole_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: bool
+) -> None:
+    """As a second Ctrl-C raises it: before the line is in the file, or after."""
+    path = tmp_path / "journal.jsonl"
+    with FileJournal(path) as journal:
+        journal.append("a")
+        broken = "mlagent.store.journal.os.fsync" if noted else "mlagent.store.journal._hash"
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(broken, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                journal.append("b")
+        journal.append("c")
+    assert [event.kind for event in read_journal(path)] == ["a", *"b" * noted, "c"]
+
+
 def test_elapsed_time_goes_on_after_a_resume(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, "a", "b", "c")
