@@ -23,6 +23,8 @@ from .state import Bench, Request, State, table_of
 
 LEAST_FIT_SHARE = 0.2
 """The fit on all dev rows gets this share of the budget even when everything before it was slow."""
+LAST_FIT_S = 15.0
+"""The most that a fit gets which begins after Ctrl-C ended a search; another Ctrl-C leaves."""
 REPLAY_OVER = 1.0
 """By how much of the budget a replayed fit, which ends with its schedule, may overrun."""
 CHECKED_ROWS = 1_000
@@ -61,6 +63,11 @@ def fit_winner(bench: Bench, state: State) -> None:
             seconds *= 0.5
         least = max(LEAST_FIT_SHARE * state.request.budget_s, state.facts["fold_budget_s"])
         seconds = max(1.0, seconds, least)
+        found_before_stop = bench.stop() and state.request.author != "template"
+        if found_before_stop:  # the search was ended, and what it found still needs a model
+            result = state.scored[state.winner]
+            took = result.fit_seconds / max(1, len(state.folds))
+            seconds = min(seconds, LAST_FIT_S, max(2.0, 1.5 * took))
         fitted = load_fitted(bench.run, state.winner)
         if fitted is None:
             state.chosen = engineer_candidate(bench, state, seconds, final=True)
@@ -73,6 +80,7 @@ def fit_winner(bench: Bench, state: State) -> None:
                 budget_s=seconds,
                 into=bench.desk.folder("out/model"),
                 grace_s=start + 2.0 + overrun(state.request),
+                interruptible=not found_before_stop,
             )
             if fitted.outcome == "ok" or not bench.stop():  # what Ctrl-C cut is fitted again
                 save_fitted(bench.run, state.winner, fitted)
