@@ -37,9 +37,10 @@ def what_ran(state: State, candidate: CandidateFolder, fitted: Fitted) -> dict[R
     if (found := state.analysis) is not None:
         plan = found.validation_plan
         folds = count(plan.folds, "fold") + (f" x {plan.repeats}" if plan.repeats > 1 else "")
+        judged = f"{len(state.judged):,} judged rows" if len(state.judged) else "judged out of fold"
         said["statistical-analyst"] = (
             f"{plan.kind} split of {len(state.dev) + len(state.judged):,} rows: {len(state.dev):,} "
-            f"dev rows in {folds}, {len(state.judged):,} judged rows; "
+            f"dev rows in {folds}, {judged}; "
             f"{count(len(found.checks), 'check')}, "
             f"{count(len(found.associations), 'association')} tested."
         )

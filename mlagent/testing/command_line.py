@@ -22,6 +22,7 @@ def run_mlagent(
     *words: str,
     environment: Mapping[str, str] | None = None,
     python: str | Path = sys.executable,
+    longest_s: float = LONGEST_S,
 ) -> subprocess.CompletedProcess[str]:
     """`mlagent WORDS` in this folder.
 
@@ -30,7 +31,7 @@ def run_mlagent(
         python: another interpreter that has mlagent.
 
     Raises:
-        subprocess.TimeoutExpired: it took longer than `LONGEST_S`.
+        subprocess.TimeoutExpired: it took longer than `longest_s`.
     """
     return subprocess.run(
         [str(python), "-m", "mlagent", *words],
@@ -39,5 +40,5 @@ def run_mlagent(
         text=True,
         check=False,
         env={**os.environ, **(environment or {})},
-        timeout=LONGEST_S,
+        timeout=longest_s,
     )
