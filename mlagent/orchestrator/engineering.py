@@ -128,7 +128,7 @@ def _score(
             folds=state.folds,
             budget_s=budget_s,
         )
-        _keep_folds(bench, known)
+        keep_folds(bench, known)
     if known is None:
         known = score_on_folds(
             bench.desk,
@@ -143,11 +143,11 @@ def _score(
             interruptible=candidate is not state.linear,
             schedules=_fold_schedules(state, candidate.name),
         )
-        _keep_folds(bench, known)
+        keep_folds(bench, known)
     state.scored[candidate.name] = known
 
 
-def _keep_folds(bench: Bench, result: FoldResult) -> None:
+def keep_folds(bench: Bench, result: FoldResult) -> None:
     """For a resumed run; not what Ctrl-C cut, which is then scored again."""
     if result.ok or not bench.stop():
         save_folds(bench.run, result)

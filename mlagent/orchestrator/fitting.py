@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlagent.agents.ml_engineer import fit, predict
+from mlagent.agents.ml_engineer import Fitted, fit, predict
 from mlagent.contracts.errors import MlagentError
 from mlagent.referee.metrics import Undefined, compute, sign
 from mlagent.referee.scoring import scoring
@@ -82,8 +82,7 @@ def fit_winner(bench: Bench, state: State) -> None:
                 grace_s=start + 2.0 + overrun(state.request),
                 interruptible=not found_before_stop,
             )
-            if fitted.outcome == "ok" or not bench.stop():  # what Ctrl-C cut is fitted again
-                save_fitted(bench.run, state.winner, fitted)
+            keep_fit(bench, state.winner, fitted)
         state.fitted[state.winner] = fitted
         if not fitted.ok:
             _ship_linear(
@@ -121,6 +120,12 @@ def fit_winner(bench: Bench, state: State) -> None:
         fit_seconds=round(winner.fit_seconds, 2),
         rows=len(state.dev),
     )
+
+
+def keep_fit(bench: Bench, name: str, fitted: Fitted) -> None:
+    """For a resumed run; not what Ctrl-C cut, which is then fitted again."""
+    if fitted.outcome == "ok" or not bench.stop():
+        save_fitted(bench.run, name, fitted)
 
 
 def _ship_linear(bench: Bench, state: State, why: str) -> None:
