@@ -253,7 +253,7 @@ def test_rows_leave_only_with_the_users_word_and_never_of_the_vault(
     table.to_csv(tmp_path / "churn.csv", index=False)
     assert execute("plan", "churn model", "--exclude", "x2").returncode == 0
     api = play(lambda body, number: submit(PLAIN))
-    words = ("execute", "--author", "both", "--budget", "60s", "--max-calls", "1")
+    words = ("execute", "--author", "both", "--budget", "300s", "--max-calls", "1")
     folder, _ = finished(execute(*words, *FLAGS, *flag))
     sent = b"".join(kept.data for kept in api.kept).decode()
     left = {int(found) for found in re.findall(r"zq(\d{4})canary", sent)}
@@ -303,7 +303,7 @@ def test_tools_look_before_a_candidate_is_written(
         return submit(PLAIN)
 
     api = play(script)
-    done = execute("execute", "--author", "both", "--budget", "60s", "--max-calls", "3", *FLAGS)
+    done = execute("execute", "--author", "both", "--budget", "300s", "--max-calls", "3", *FLAGS)
     folder, _ = finished(done)
     profile, artifact, analysis, asked = api.seen[1]["messages"][-1]["content"]
     assert [one["is_error"] for one in (profile, artifact, analysis, asked)] == [False] * 4
@@ -334,7 +334,7 @@ def test_a_search_that_finds_nothing_leaves_the_floor_and_says_so(
     play: Callable[[Script], MessagesApi], execute: Run
 ) -> None:
     play(lambda body, number: submit("def fit(t, s):\n    return 1\n" + ANSWER))
-    done = execute("execute", "--author", "both", "--budget", "60s", "--max-calls", "3", *FLAGS)
+    done = execute("execute", "--author", "both", "--budget", "300s", "--max-calls", "3", *FLAGS)
     folder, told = finished(done)
     assert told["manifest"]["model_name"] in ("option_a", "linear")
     notes = " ".join((folder / "report.html").read_text().split())
