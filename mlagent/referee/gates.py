@@ -89,7 +89,7 @@ def _relative(gate: GateSpec, measured: Measured) -> Gate:
         known = f"{gate.comparison!r} was not measured for {gate.metric!r}"
         return _gate(gate, None, None, known)
     if baseline == measured.model_name:
-        itself = f"the {baseline} baseline itself ships, so nothing was found that is better"
+        itself = f"the {baseline} baseline itself ships: there is no other model to be better"
         return _gate(gate, None, None, itself).model_copy(update={"outcome": "not applicable"})
     evidence = (
         f"difference in {measured.metric} to {baseline} {gap.value:+.4g} ({gap.low:+.4g} to "

@@ -113,7 +113,7 @@ class Place:
             root for root in (self.folder, *self.roots.folders) if found.is_relative_to(root)
         )
         parts = found.relative_to(home).parts
-        if parts[:1] and (parts[0] in FOLDERS or any(part.startswith(".") for part in parts)):
+        if any(part in FOLDERS or part.startswith(".") for part in parts):  # of a project below too
             raise BadInput(
                 f"The {what} {clip(str(path), 200)!r} is a record of mlagent's or a hidden file.",
                 remedy="Name a table of the project.",

@@ -40,6 +40,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / ".git").mkdir()
     for file in (".env", ".git/config", "runs/r1/predictions/vault.parquet"):
         (root / file).write_text("truth")
+    (root / "below/runs/r2").mkdir(parents=True)
+    (root / "below/runs/r2/vault.parquet").write_text("truth")
     (root / "linked.parquet").symlink_to(root / "runs/r1/predictions/vault.parquet")
     (root / "runs/r1/board.json").symlink_to(root / "churn.csv")
     (root / "mlagent.yaml").symlink_to(outside / "secret.txt")
@@ -228,6 +230,7 @@ REFUSED = [
     "mlagent plan 'x' --data runs/r1/predictions/vault.parquet --target truth",
     "mlagent plan 'x' --data linked.parquet",
     "mlagent execute --test runs/r1/predictions/vault.parquet",
+    "mlagent plan x --data below/runs/r2/vault.parquet",
     "mlagent plan 'x' --data .env",
     "mlagent plan 'x' --data=.git/config",
     "mlagent execute --candidate candidates/one --mine",

@@ -91,7 +91,7 @@ def _words_problem(words: list[str], allowed: dict[str, Any], cwd: str, root: st
         if not _inside(real, root):
             return f"{path[:200]!r} lies outside the project."
         parts = real[len(root) :].strip("/").split("/")
-        if os.path.exists(real) and (parts[0] in RECORDS or any(p.startswith(".") for p in parts)):
+        if os.path.exists(real) and any(p in RECORDS or p.startswith(".") for p in parts):
             return (
                 f"{path[:200]!r} is a record of mlagent's or a hidden file: no table, no test file "
                 "and no candidate of yours."
