@@ -101,7 +101,9 @@ def test_the_question_is_the_command(session: Any, churn: Path) -> None:
         assert word in question
 
 
-@pytest.mark.parametrize("file", ["runs/x/predictions/vault.csv", "sub/runs/x/vault.csv", ".env", ".git/config"])
+@pytest.mark.parametrize(
+    "file", ["runs/x/predictions/vault.csv", "sub/runs/x/vault.csv", ".env", ".git/config"]
+)
 def test_records_and_hidden_files_are_no_tables(session: Any, churn: Path, file: str) -> None:
     build_tree(churn, {file: "truth,model\n1,0.5\n0,0.4\n"})
 
