@@ -255,13 +255,9 @@ def _words(worth: Difference) -> str:
 def target_of(ablation: Sequence[Ablated]) -> str | None:
     """The part that the next change should be about: one that does harm, else the one that the
     score rests on most; None where every difference is noise."""
-    known = [one for one in ablation if one.worth is not None]
+    worth = [(one.worth, one.part) for one in ablation if one.worth is not None]
     for verdict, sign in (("worse", 1.0), ("better", -1.0)):
-        told = [
-            (sign * one.worth.value, one.part)
-            for one in known
-            if one.worth and one.worth.verdict == verdict
-        ]
+        told = [(sign * gap.value, part) for gap, part in worth if gap.verdict == verdict]
         if told:
             return min(told)[1]
     return None

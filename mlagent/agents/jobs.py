@@ -92,12 +92,18 @@ class Desk:
         args: tuple[str, ...] = (),
         on_line: Callable[[str], None] | None = None,
         stop: Callable[[], bool] | None = None,
+        side_by_side: int = 1,
     ) -> Outcome:
-        """Run one job and write it to the journal. Raises SandboxBroken, PrerequisiteMissing."""
+        """Run one job and write it to the journal. Raises SandboxBroken, PrerequisiteMissing.
+
+        Args:
+            side_by_side: so many jobs run at once; each gets its share of the cores.
+        """
         contract = self.contracts[agent]
         permit(contract, command, tuple(inputs), tuple(outputs))
         asked = default_limits(self.content, wall_s)
-        limits = capped(replace(asked, memory_mb=self.memory_mb, cpus=float(self.cpus)), contract)
+        cpus = float(max(1, self.cpus // side_by_side))
+        limits = capped(replace(asked, memory_mb=self.memory_mb, cpus=cpus), contract)
         job = Job(
             name=name,
             command=command,

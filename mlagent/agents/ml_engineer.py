@@ -19,11 +19,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mlagent.contracts.ports import CodeClass, Outcome
-from mlagent.referee.check import check_prediction
+from mlagent.contracts.ports import CodeClass
 from mlagent.referee.metrics import Truth
-from mlagent.sandbox.collect import BadArray, read_npy
 
+from .job_outputs import busy_seconds, duration, folds_told, json_object, read_prediction, width
 from .jobs import MB, Desk, never
 from .left_nothing import without_model, without_predictions
 
@@ -88,11 +87,6 @@ class Fitted:
     @property
     def ok(self) -> bool:
         return self.sha256 is not None
-
-
-def width(truth: Truth) -> int:
-    """How many columns a prediction has: 1, or the number of classes."""
-    return len(truth.classes) if truth.kind == "multiclass" else 1
 
 
 def at_once(folds: int, cpus: int) -> int:
@@ -167,27 +161,26 @@ def score_on_folds(
         stop=None if interruptible else never,
     )
     result = FoldResult(candidate.name)
-    told = _folds_json(outcome)
+    told = folds_told(outcome)
     result.busy_seconds = busy_seconds(told)
     for index, rows in enumerate(held):
-        if schedule := _json_object(outcome, f"schedule_{index}.json"):
+        if schedule := json_object(outcome, f"schedule_{index}.json"):
             result.schedules[str(index)] = schedule
         entry = told.get(index, {})
-        result.fit_seconds += _number(entry.get("fit_seconds"))
-        result.predict_seconds += _number(entry.get("predict_seconds"))
+        result.fit_seconds += duration(entry.get("fit_seconds"))
+        result.predict_seconds += duration(entry.get("predict_seconds"))
         file = outcome.files.get(f"oof_{index}.npy")
         if file is None:
             why = str(entry.get("error") or outcome.sentence)[:300]
             result.outcome = f"no score: fold {index + 1} of {len(folds)}: {why}"
             return result
-        problem = _take(file.path, rows, truth, index, result.predictions)
-        if problem:
+        array, problem = read_prediction(file.path, rows, truth)
+        if array is None:
             result.outcome = f"no score: fold {index + 1} of {len(folds)}: {problem}"
             return result
+        result.predictions[index] = array
     if probe is not None and (file := outcome.files.get("probe.npy")) is not None:
-        holder: dict[int, np.ndarray] = {}
-        if _take(file.path, probe_rows, truth, 0, holder) is None:
-            result.probe = holder[0]
+        result.probe, _ = read_prediction(file.path, probe_rows, truth)
     return result
 
 
@@ -248,6 +241,7 @@ def score_apart(
             budget_s=budget_s,
             into=desk.folder(f"out/{candidate.name}-{index}"),
             grace_s=grace_s,
+            side_by_side=side_by_side,
         )
         result.fit_seconds += fitted.fit_seconds
         result.busy_seconds += fitted.fit_seconds
@@ -297,8 +291,13 @@ def fit(
     into: Path,
     grace_s: float = START_S,
     interruptible: bool = True,
+    side_by_side: int = 1,
 ) -> Fitted:
-    """Fit on all rows of `train`. A kill at the deadline leaves the last model that was yielded."""
+    """Fit on all rows of `train`. A kill at the deadline leaves the last model that was yielded.
+
+    Args:
+        side_by_side: so many such jobs share the cores.
+    """
     outcome = desk.run(
         "ml-engineer",
         f"fit {candidate.name}",
@@ -311,9 +310,10 @@ def fit(
         args=("--budget-s", f"{budget_s:.2f}"),
         on_line=desk.claims(candidate.name),
         stop=None if interruptible else never,
+        side_by_side=side_by_side,
     )
-    told = _json_object(outcome, "fit.json")
-    seconds = _number(told.get("fit_seconds")) or outcome.wall_s
+    told = json_object(outcome, "fit.json")
+    seconds = duration(told.get("fit_seconds")) or outcome.wall_s
     model = outcome.files.get("model.pkl")
     if model is None:
         why = without_model(outcome, budget_s + grace_s)
@@ -322,7 +322,7 @@ def fit(
     if not outcome.ok:
         state = f"kept the last model that was yielded ({outcome.sentence})"
     desk.journal.append("model.saved", candidate=candidate.name, sha256=model.sha256)
-    schedule = _json_object(outcome, "schedule.json") or None
+    schedule = json_object(outcome, "schedule.json") or None
     return Fitted(into, model.sha256, state, seconds, outcome.wall_s, schedule)
 
 
@@ -354,61 +354,5 @@ def predict(
     if not outcome.ok or file is None:
         why = without_predictions(outcome, rows, width(truth))
         return None, f"no score: {why}", outcome.wall_s
-    holder: dict[int, np.ndarray] = {}
-    problem = _take(file.path, rows, truth, 0, holder)
-    if problem:
-        return None, f"no score: {problem}", outcome.wall_s
-    return holder[0], "ok", outcome.wall_s
-
-
-def _take(
-    path: Path, rows: int, truth: Truth, index: int, into: dict[int, np.ndarray]
-) -> str | None:
-    try:
-        array = read_npy(path, rows, width(truth), finite=False)
-    except BadArray as problem:
-        return str(problem)
-    problem_text = check_prediction(array, rows, truth.kind, truth.classes)
-    if problem_text is None:
-        into[index] = array
-    return problem_text
-
-
-def _json_object(outcome: Outcome, name: str) -> dict[str, Any]:
-    file = outcome.files.get(name)
-    if file is None:
-        return {}
-    try:
-        value = json.loads(file.path.read_bytes())
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _folds_json(outcome: Outcome) -> dict[int, Mapping[str, Any]]:
-    file = outcome.files.get("folds.json")
-    if file is None:
-        return {}
-    try:
-        value = json.loads(file.path.read_bytes())
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(value, list):
-        return {}
-    return {i: entry for i, entry in enumerate(value) if isinstance(entry, dict)}
-
-
-def busy_seconds(told: Mapping[int, Mapping[str, Any]]) -> float:
-    """Seconds during which at least one fold was being fitted."""
-    spans = [(_number(e.get("fit_from")), _number(e.get("fit_seconds"))) for e in told.values()]
-    total = until = 0.0
-    for start, seconds in sorted(spans):
-        total += max(0.0, start + seconds - max(start, until))
-        until = max(until, start + seconds)
-    return total
-
-
-def _number(value: object) -> float:
-    if isinstance(value, int | float) and 0 <= value < 1e9:
-        return float(value)
-    return 0.0
+    array, problem = read_prediction(file.path, rows, truth)
+    return array, f"no score: {problem}" if array is None else "ok", outcome.wall_s

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mlagent.agents.job_outputs import width
 from mlagent.agents.ml_engineer import (
     CandidateFolder,
     Fitted,
@@ -20,7 +21,6 @@ from mlagent.agents.ml_engineer import (
     fit,
     score_apart,
     score_on_folds,
-    width,
 )
 from mlagent.contracts.errors import MlagentError
 from mlagent.data.frames import write_frame
@@ -141,7 +141,7 @@ def _score(
             probe=probe,
             probe_rows=probe_rows,
             interruptible=candidate is not state.linear,
-            schedules=_fold_schedules(state, candidate.name),
+            schedules=_replayed(state).get("folds", {}).get(candidate.name),
         )
         keep_folds(bench, known)
     state.scored[candidate.name] = known
@@ -181,7 +181,7 @@ def author(
     if not (state.facts["resumed"] and (folder / "README.md").exists()):
         spec = candidate_spec(bench, state, name, budget_s)
         if final:
-            spec = spec.model_copy(update={"replay": _replay(state, name)})
+            spec = spec.model_copy(update={"replay": _replayed(state).get(name)})
         render_candidate(bench.desk.content, name, spec, folder)
     return CandidateFolder(
         name, folder, bench.desk.shipped_class(f"templates/candidates/{name}.py.j2")
@@ -205,16 +205,10 @@ def engineer_candidate(
     return CandidateFolder(handed.name, home, handed.code)
 
 
-def _fold_schedules(state: State, name: str) -> dict[str, Any] | None:
-    """What the fits of one candidate on the folds follow in a replay."""
-    schedules = state.facts.get("replay_schedules") or {}
-    found = schedules.get("folds", {}).get(name)
-    return found if isinstance(found, dict) else None
-
-
-def _replay(state: State, name: str) -> dict[str, Any] | None:
-    schedules = state.facts.get("replay_schedules")
-    return schedules.get(name) if isinstance(schedules, dict) else None
+def _replayed(state: State) -> dict[str, Any]:
+    """schedules.json of the replayed run: that of each fit on all dev rows by the candidate's
+    name, and under `folds` those of its folds; empty where nothing is replayed."""
+    return state.facts.get("replay_schedules") or {}
 
 
 def fit_linear(bench: Bench, state: State) -> Fitted:

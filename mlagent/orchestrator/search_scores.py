@@ -33,7 +33,6 @@ class Search:
     nodes: list[Node] = field(default_factory=list)
     results: dict[int, FoldResult] = field(default_factory=dict)
     codes: dict[int, str] = field(default_factory=dict)
-    outputs: dict[int, str] = field(default_factory=dict)
     scoring_s: dict[int, float] = field(default_factory=dict)
     ablation_s: float = 0.0
     compared: dict[tuple[int, int], Difference | None] = field(default_factory=dict)
@@ -72,10 +71,11 @@ class Search:
         }
 
     def scored(self, node: Node, result: FoldResult) -> Node:
-        """The node with its score and its differences to its first parent and to the floor."""
+        """The node with its score and its differences to its first parent and to the floor, or
+        with why it has none."""
         self.results[node.id] = result
         if not result.ok:
-            return node
+            return node.model_copy(update={"outcome": result.outcome})
         layers = {"first": self.oof.layers(result)}
         try:
             judged = judge_many(self.state.task.metric or "", self.truth, layers, **self._options())

@@ -120,9 +120,7 @@ def _grow(here: Search, gateway: Gateway, until: float) -> str:
                     continue
             number = len(here.nodes)
             bench.desk.progress.update(candidate=f"{step.operator} {number}", best=_best(here))
-            shown = [
-                Shown(here.nodes[i], here.codes[i], here.outputs.get(i, "")) for i in step.parents
-            ]
+            shown = [_shown(here, parent) for parent in step.parents]
             begun = bench.clock()
             made = write_candidate(
                 gateway, contract, model, rules, facts, step.operator, shown, here.nodes, tools
@@ -164,11 +162,13 @@ def _run(here: Search, node: Node, made: Made) -> Node:
     begun = here.bench.clock()
     result = score_code(here, node.name, made.code, _readme(node))
     here.scoring_s[node.id] = here.bench.clock() - begun
-    if not result.ok:
-        here.outputs[node.id] = result.log
-        here.results[node.id] = result
-        return node.model_copy(update={"outcome": result.outcome})
     return here.scored(node, result)
+
+
+def _shown(here: Search, place: int) -> Shown:
+    """A candidate as the next question shows it, with what its failure printed."""
+    result = here.results.get(place)
+    return Shown(here.nodes[place], here.codes[place], "" if result is None else result.log)
 
 
 def _write(here: Search, stopped: str = "", chosen: int | None = None) -> None:

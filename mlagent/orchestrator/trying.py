@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from mlagent import __version__
-from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, score_apart, width
+from mlagent.agents.job_outputs import width
+from mlagent.agents.ml_engineer import CandidateFolder, FoldResult, score_apart
 from mlagent.content import Content
 from mlagent.contracts.candidate import CandidateSpec, SpecColumn
 from mlagent.contracts.evaluation import CandidateScore, Difference, Score

@@ -194,6 +194,7 @@ class SandboxSuite:
         assert "canary-5f1e" not in json.dumps(found)
         assert found["OMP_NUM_THREADS"] == "1"
         assert found["PYTHONHASHSEED"] == "0"
+        assert found["OMP_WAIT_POLICY"] == "PASSIVE"
 
     def test_fit_then_predict_gives_the_model_s_predictions(
         self, sandbox: Sandbox, tmp_path: Path

@@ -6,12 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlagent.agents.planning_context import PlanningContext
-from mlagent.contracts.plan import Machine
+from mlagent.agents.registry import load_contracts
+from mlagent.content import Content
+from mlagent.contracts.plan import Machine, Plan
 from mlagent.contracts.profile import ColumnProfile, Profile
 from mlagent.contracts.task import DataRef, TaskSpec
+from mlagent.orchestrator.planning import load_policies, make_plan
+from mlagent.orchestrator.routing import route
 
 MACHINE = Machine(cpus=6, memory_mb=16_384, rows_columns_per_second=2.5e8, engine="none")
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+CONTRACTS = load_contracts(Content())
+POLICIES = load_policies(Content())
 
 
 def column(name: str, role: Any, **facts: Any) -> ColumnProfile:
@@ -86,3 +92,21 @@ def context(profile: Profile | None, budget_s: float = 300.0, **more: Any) -> Pl
     spec = TaskSpec(description="a task") if profile is None else task(profile, **more)
     ref = None if profile is None else reference(profile)
     return PlanningContext(spec, profile, ref, MACHINE, budget_s)
+
+
+def plan_of(profile: Profile | None = None, words: str = "churn model", **more: Any) -> Plan:
+    """The plan that this repository's own contracts and policies make of a profile."""
+    given: dict[str, Any] = {
+        "task": TaskSpec(description=words) if profile is None else task(profile),
+        "data": None if profile is None else reference(profile),
+        "profile": profile,
+        "routing": route(words, POLICIES.routing, CONTRACTS),
+        "machine": MACHINE,
+        "budget_s": 300.0,
+        "packages": {},
+        "contracts": CONTRACTS,
+        "policies": POLICIES,
+        "now": NOW,
+        **more,
+    }
+    return make_plan(**given)

@@ -27,12 +27,14 @@ class SlowCandidate(EmptySandbox):
 
     def __init__(self) -> None:
         self.fits: list[float] = []
+        self.cpus: list[float] = []
 
     def run(
         self, job: Job, on_line: OnLine | None = None, stop: Callable[[], bool] | None = None
     ) -> Outcome:
         if job.command == "fit":
             self.fits.append(job.limits.wall_s)
+            self.cpus.append(job.limits.cpus)
             path = job.into / "model.pkl"
             path.write_bytes(b"model")
             file = Collected("model.pkl", path, 5, "0" * 64)
@@ -77,6 +79,24 @@ def test_only_the_first_fold_of_a_fit_that_never_ends_has_the_whole_grace(tmp_pa
     assert result.outcome == "ok"
     assert sorted(result.predictions) == [0, 1, 2]
     assert sandbox.fits == [1.0 + APART_GRACE_S, 4.0, 4.0]
+
+
+@pytest.mark.parametrize(("side_by_side", "share"), [(1, 4.0), (2, 2.0), (3, 1.0), (8, 1.0)])
+def test_containers_side_by_side_share_the_cores(
+    tmp_path: Path, side_by_side: int, share: float
+) -> None:
+    sandbox: Any = SlowCandidate()
+    folds = np.array([[2 if i // 4 == fold else 1 for i in range(12)] for fold in range(3)])
+    score_apart(
+        desk_at(sandbox, tmp_path, memory_mb=1024, cpus=4),
+        CandidateFolder("theirs", tmp_path, "D"),
+        rows=Rows(),
+        dev=np.arange(12),
+        folds=folds.astype(np.int8),
+        budget_s=1.0,
+        side_by_side=side_by_side,
+    )
+    assert sandbox.cpus == [share] * 3
 
 
 def left(verdict: Verdict = "ok", *refused: str, log: str = "") -> Outcome:

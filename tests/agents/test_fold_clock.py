@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from mlagent.agents.ml_engineer import at_once, busy_seconds, rounds
+from mlagent.agents.job_outputs import busy_seconds, folds_told
+from mlagent.agents.ml_engineer import at_once, rounds
 from mlagent.content import Content
+from mlagent.contracts.ports import Collected, Outcome
 from mlagent.orchestrator.preparing import folds_within
 
 
@@ -41,6 +44,16 @@ def test_the_host_plans_the_time_that_the_runner_spends(
 
 def test_the_last_fold_alone_has_all_cores_and_half_the_time(runner: ModuleType) -> None:
     assert [runner.fold_share(i, 3, 2, 2) for i in range(3)] == [(1, 1.0), (1, 1.0), (2, 0.5)]
+
+
+def test_what_the_runner_says_of_a_fold_goes_by_its_number_not_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "folds.json"
+    file.write_text('[{"fold": 2, "fit_seconds": 3.0}, "broken", {"error": "no number"}]')
+    left = Collected("folds.json", file, file.stat().st_size, "0" * 64)
+    outcome = Outcome("time", "It was stopped.", 124, 9.0, "", {"folds.json": left})
+    assert folds_told(outcome) == {2: {"fold": 2, "fit_seconds": 3.0}}
+    file.write_text("[" * 100_000)
+    assert folds_told(outcome) == {}
 
 
 def test_time_inside_fit_counts_folds_side_by_side_once() -> None:

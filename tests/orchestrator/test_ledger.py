@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))
 
-from planning_tables import MACHINE, NOW, churn, reference, task
+from planning_tables import churn, plan_of
 
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
@@ -31,8 +31,7 @@ from mlagent.contracts.ports import Limits, Tier
 from mlagent.contracts.run import Ledger, LedgerEntry
 from mlagent.contracts.usage import Spent
 from mlagent.orchestrator.ledger import JobEvidence, LedgerEvidence, ToolEvidence, build_ledger
-from mlagent.orchestrator.planning import load_policies, make_plan
-from mlagent.orchestrator.routing import route
+from mlagent.orchestrator.planning import load_policies
 
 CONTENT = Content()
 CONTRACTS = load_contracts(CONTENT)
@@ -104,19 +103,7 @@ def gate(name: str, outcome: Any = "pass", required: bool = True) -> Gate:
 
 
 def evidence(words: str = "churn model", **more: Any) -> LedgerEvidence:
-    profile = churn()
-    plan = make_plan(
-        task=task(profile),
-        data=reference(profile),
-        profile=profile,
-        routing=route(words, POLICIES.routing, CONTRACTS),
-        machine=MACHINE,
-        budget_s=300.0,
-        packages={},
-        contracts=CONTRACTS,
-        policies=POLICIES,
-        now=NOW,
-    )
+    plan = plan_of(churn(), words)
     script = ("script.py", "dev.parquet", "request.json")
     whole = LedgerEvidence(
         plan=plan,

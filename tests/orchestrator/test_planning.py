@@ -10,48 +10,22 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))
 
-from planning_tables import MACHINE, NOW, churn, houses, reference, task
+from planning_tables import CONTRACTS, POLICIES, churn, houses, plan_of, reference
 
-from mlagent.agents.registry import load_contracts
-from mlagent.content import Content
 from mlagent.contracts.base import ROLES
 from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.profile import Profile
-from mlagent.contracts.task import TaskSpec
 from mlagent.documents import dump_yaml, read_record
 from mlagent.orchestrator.estimates import calibrate, past_runs
 from mlagent.orchestrator.planning import (
     check_plan,
-    load_policies,
-    make_plan,
     plan_split,
     read_plan,
     review_again,
     task_with_split,
     write_plan,
 )
-from mlagent.orchestrator.routing import route
-
-CONTRACTS = load_contracts(Content())
-POLICIES = load_policies(Content())
-
-
-def made(profile: Profile | None = None, words: str = "churn model", **more: Any) -> Plan:
-    given: dict[str, Any] = {
-        "task": TaskSpec(description=words) if profile is None else task(profile),
-        "data": None if profile is None else reference(profile),
-        "profile": profile,
-        "routing": route(words, POLICIES.routing, CONTRACTS),
-        "machine": MACHINE,
-        "budget_s": 300.0,
-        "packages": {},
-        "contracts": CONTRACTS,
-        "policies": POLICIES,
-        "now": NOW,
-        **more,
-    }
-    return make_plan(**given)
 
 
 def edited(plan: Plan, **parts: Any) -> Plan:
@@ -59,12 +33,12 @@ def edited(plan: Plan, **parts: Any) -> Plan:
 
 
 def test_the_same_inputs_give_the_same_plan() -> None:
-    assert made(churn()) == made(churn())
-    assert made(churn()).created == "2026-03-04T05:06:07+00:00"
+    assert plan_of(churn()) == plan_of(churn())
+    assert plan_of(churn()).created == "2026-03-04T05:06:07+00:00"
 
 
 def test_the_plan_selects_what_the_agents_recommend_and_reviews_it() -> None:
-    plan = made(churn())
+    plan = plan_of(churn())
     assert tuple(plan.agent_plans) == ROLES
     for role, agent_plan in plan.agent_plans.items():
         assert plan.selection[role] == agent_plan.recommendation.selected
@@ -78,7 +52,7 @@ def test_the_plan_selects_what_the_agents_recommend_and_reviews_it() -> None:
 
 
 def test_a_partial_sentence_gets_a_partial_plan() -> None:
-    plan = made(churn(), "just explore this table")
+    plan = plan_of(churn(), "just explore this table")
     assert tuple(plan.agent_plans) == ("data-explorer",)
     assert tuple(plan.selection) == ("data-explorer",)
     assert plan_split(plan) is None
@@ -87,11 +61,11 @@ def test_a_partial_sentence_gets_a_partial_plan() -> None:
 
 def test_a_sentence_of_which_nothing_is_left_makes_no_plan() -> None:
     with pytest.raises(BadInput, match="'build me a React page' is not done here.*frontend"):
-        made(churn(), "build me a React page")
+        plan_of(churn(), "build me a React page")
 
 
 def test_without_data_the_plan_still_comes() -> None:
-    plan = made()
+    plan = plan_of()
     assert plan.data is None
     assert plan.review.decision == "conditional-go"
     assert all(a.recommendation.conditions for a in plan.agent_plans.values())
@@ -100,7 +74,7 @@ def test_without_data_the_plan_still_comes() -> None:
 
 @pytest.mark.parametrize("profile", [churn(), houses(), None])
 def test_a_written_plan_is_read_back_equal(tmp_path: Path, profile: Profile | None) -> None:
-    plan = made(profile)
+    plan = plan_of(profile)
     path = tmp_path / "plan.yaml"
     assert write_plan(plan, path, tmp_path / "plans") is None
     assert read_plan(path) == plan
@@ -109,15 +83,15 @@ def test_a_written_plan_is_read_back_equal(tmp_path: Path, profile: Profile | No
 
 def test_an_older_plan_moves_away_and_nothing_is_lost(tmp_path: Path) -> None:
     path, plans = tmp_path / "plan.yaml", tmp_path / "plans"
-    write_plan(made(churn()), path, plans)
+    write_plan(plan_of(churn()), path, plans)
     edits = ["edited by hand, once", "edited by hand, twice"]
     moved = []
     for text in edits:
         path.write_text(text, "utf-8")
-        moved.append(write_plan(made(churn()), path, plans))
+        moved.append(write_plan(plan_of(churn()), path, plans))
     assert [file.read_text("utf-8") for file in moved if file] == edits
     assert all(file.parent == plans for file in moved if file)
-    assert read_plan(path) == made(churn())
+    assert read_plan(path) == plan_of(churn())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["plan.yaml", "plans"]
 
 
@@ -128,7 +102,7 @@ def test_an_absent_plan_says_how_to_make_one(tmp_path: Path) -> None:
 
 def test_a_typo_in_the_selection_is_met_with_line_field_and_allowed_values(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
-    text = dump_yaml(made(churn())).replace("  ml-engineer: option_c", "  ml-engineer: optoin_c")
+    text = dump_yaml(plan_of(churn())).replace("  ml-engineer: option_c", "  ml-engineer: optoin_c")
     path.write_text(text, "utf-8")
     line = text.splitlines().index("  ml-engineer: optoin_c") + 1
     with pytest.raises(BadInput) as caught:
@@ -146,21 +120,21 @@ def refused(plan: Plan, ref: Any) -> str:
 
 
 def test_a_plan_on_its_own_data_may_run() -> None:
-    check_plan(made(churn()), reference(churn()))
+    check_plan(plan_of(churn()), reference(churn()))
 
 
 def test_changed_data_is_refused_with_both_fingerprints_and_the_way_out() -> None:
     new = reference(churn()).model_copy(update={"sha256": "cd" * 32, "rows": 8000})
-    said = refused(made(churn()), new)
+    said = refused(plan_of(churn()), new)
     assert "abababababab (7,043 rows)" in said
     assert "cdcdcdcdcdcd (8,000 rows)" in said
     assert "mlagent plan 'a task' --data table.csv" in said
 
 
 def test_without_data_execution_is_refused_naming_the_flag() -> None:
-    assert "--data" in refused(made(), None)
-    assert "--data" in refused(made(churn()), None)
-    assert "Plan again" in refused(made(), reference(churn()))
+    assert "--data" in refused(plan_of(), None)
+    assert "--data" in refused(plan_of(churn()), None)
+    assert "Plan again" in refused(plan_of(), reference(churn()))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +153,7 @@ def test_without_data_execution_is_refused_naming_the_flag() -> None:
     ],
 )
 def test_an_edit_that_names_nothing_is_refused(part: str, value: Any, said: str) -> None:
-    plan = made(churn())
+    plan = plan_of(churn())
     columns = plan.columns
     if part == "selection":
         plan = edited(plan, selection=value)
@@ -197,7 +171,7 @@ def test_an_edit_that_names_nothing_is_refused(part: str, value: Any, said: str)
 
 
 def test_an_option_that_the_agent_did_not_propose_cannot_be_selected() -> None:
-    plan = made(churn())
+    plan = plan_of(churn())
     engineer = plan.agent_plans["ml-engineer"]
     two = {n: o for n, o in engineer.implementation_options.items() if n != "option_c"}
     smaller = engineer.model_copy(update={"implementation_options": two})
@@ -208,7 +182,7 @@ def test_an_option_that_the_agent_did_not_propose_cannot_be_selected() -> None:
 
 
 def test_the_selected_analyst_option_decides_the_split() -> None:
-    plan = made(houses())
+    plan = plan_of(houses())
     assert plan.selection["statistical-analyst"] == "option_c"
     assert task_with_split(plan).group == "seller_id"
     plain = edited(plan, selection={**plan.selection, "statistical-analyst": "option_a"})
@@ -216,7 +190,7 @@ def test_the_selected_analyst_option_decides_the_split() -> None:
 
 
 def test_the_review_is_made_again_after_an_edit() -> None:
-    plan = made(churn())
+    plan = plan_of(churn())
     cheap = edited(plan, budget=plan.budget.model_copy(update={"seconds": 2.0}))
     again = review_again(cheap, CONTRACTS, POLICIES, packages={})
     assert [conflict.kind for conflict in again.conflicts] == ["timeline_conflict"]
@@ -228,7 +202,7 @@ def test_a_contract_that_allows_fewer_options_stops_its_own_agent() -> None:
     planning = contract.planning.model_copy(update={"max_options": 2})
     strict = {**CONTRACTS, "ml-engineer": contract.model_copy(update={"planning": planning})}
     with pytest.raises(MlagentError, match="proposed 3 options; its contract allows 2 to 2"):
-        made(churn(), contracts=strict)
+        plan_of(churn(), contracts=strict)
 
 
 class Clock:
@@ -267,7 +241,7 @@ def test_past_runs_teach_the_estimates(tmp_path: Path) -> None:
     from mlagent.contracts.run import Manifest
 
     assert past_runs(tmp_path / "runs") == ()
-    plan = made(churn())
+    plan = plan_of(churn())
     for number, wall in enumerate((100.0, 299.0, 101.0)):
         folder = tmp_path / "runs" / f"run-{number}"
         folder.mkdir(parents=True)
@@ -305,7 +279,7 @@ def test_past_runs_teach_the_estimates(tmp_path: Path) -> None:
     explored = [past for past in found if past.agent == "data-explorer"]
     assert [past.actual_s for past in explored] == [8.0, 8.0, 8.0]
     assert [past.actual_s for past in found if past.agent == "ml-engineer"] == [71.0]
-    later = made(churn(), history=found).agent_plans["data-explorer"].implementation_options
+    later = plan_of(churn(), history=found).agent_plans["data-explorer"].implementation_options
     option = plan.selection["data-explorer"]
     assert later[option].time_estimate_hours * 3600 == pytest.approx(8.0, rel=0.02)
 

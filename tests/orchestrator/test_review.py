@@ -11,37 +11,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))
 
-from planning_tables import MACHINE, NOW, churn, houses, reference, task
+from planning_tables import CONTRACTS, POLICIES, churn, houses, plan_of
 
-from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
 from mlagent.contracts.plan import SEVERITY, Plan, Review
 from mlagent.contracts.policy import ExecutionPolicy, Policies, ReviewPolicy
 from mlagent.documents import dump_yaml, load_yaml, validate_record
-from mlagent.orchestrator.planning import load_policies, make_plan, review_again
-from mlagent.orchestrator.routing import route
+from mlagent.orchestrator.planning import review_again
 
-CONTRACTS = load_contracts(Content())
-POLICIES = load_policies(Content())
 PACKAGES = dict.fromkeys(
     ["pandas", "numpy", "scipy", "scikit-learn", "lightgbm", "optuna", "catboost"], "1"
 )
 
 
 def made(profile: Any = None) -> Plan:
-    profile = profile or churn()
-    return make_plan(
-        task=task(profile),
-        data=reference(profile),
-        profile=profile,
-        routing=route("churn model", POLICIES.routing, CONTRACTS),
-        machine=MACHINE,
-        budget_s=300.0,
-        packages=PACKAGES,
-        contracts=CONTRACTS,
-        policies=POLICIES,
-        now=NOW,
-    )
+    return plan_of(profile or churn(), packages=PACKAGES)
 
 
 def by_hand(plan: Plan, *edits: tuple[str, str]) -> Plan:

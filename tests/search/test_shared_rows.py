@@ -13,17 +13,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))
 
-from planning_tables import MACHINE, NOW, churn, reference, task
+from planning_tables import churn, plan_of
 
-from mlagent.agents.registry import load_contracts
-from mlagent.content import Content
 from mlagent.contracts.plan import Columns
 from mlagent.contracts.task import TaskSpec
 from mlagent.data.door import open_table
 from mlagent.data.profile import profile_table
 from mlagent.data.wire import choices_of, ingest
-from mlagent.orchestrator.planning import load_policies, make_plan
-from mlagent.orchestrator.routing import route
 from mlagent.orchestrator.rows import RunTable
 from mlagent.orchestrator.shared_rows import LARGEST, LONGEST_CELL, ROWS, shared_rows
 from mlagent.orchestrator.state import Request, State
@@ -52,21 +48,7 @@ def state(tmp_path: Path) -> Iterator[State]:
         group="firm",
         id_columns=("key",),
     )
-    content = Content()
-    policies, contracts, profile = load_policies(content), load_contracts(content), churn()
-    plan = make_plan(
-        task=task(profile),
-        data=reference(profile),
-        profile=profile,
-        routing=route("churn model", policies.routing, contracts),
-        machine=MACHINE,
-        budget_s=300.0,
-        packages={},
-        contracts=contracts,
-        policies=policies,
-        now=NOW,
-        share_rows=True,
-    )
+    plan = plan_of(churn(), share_rows=True)
     assert plan.share_rows
     plan = plan.model_copy(update={"columns": Columns(exclude=("gone",))})
     features = ("key", "firm", "gone", "note", "fee", *wide)

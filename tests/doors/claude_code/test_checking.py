@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from mlagent.doors.claude_code.checking import check_folder
 from mlagent.doors.claude_code.frontmatter import DOCUMENTED_KEYS
 from mlagent.doors.claude_code.loading import load
 from mlagent.doors.claude_code.strict import broken_rules
+from mlagent.testing.command_line import run_mlagent
 from mlagent.testing.tables import build_tree
 
 GOOD = """---
@@ -27,11 +26,6 @@ model: sonnet
 
 You build models.
 """
-
-
-def mlagent(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mlagent", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 def rules(text: str | bytes, *, plugin: bool = False) -> list[str]:
@@ -167,7 +161,7 @@ def test_outside_of_an_agents_folder_only_what_looks_like_an_agent_is_judged(
     for name in ("docs/guide.md", "docs/rule.md", "docs/titled.md", "notes.txt"):
         assert left[name] == "not an agent file: no frontmatter with a name or a description"
     assert left["commands/go.md"] == "not an agent file, but a command"
-    done = mlagent(tmp_path, "agents", "check", ".")
+    done = run_mlagent(tmp_path, "agents", "check", ".")
     assert done.returncode == 0, done.stderr
     assert "left out    docs/guide.md: not an agent file" in done.stdout
 
@@ -229,32 +223,32 @@ def test_nothing_to_check_is_a_sentence(tmp_path: Path) -> None:
 def test_the_command_says_what_loads_and_why_not(tmp_path: Path) -> None:
     nameless = GOOD.replace("name: churn-engineer\n", "")
     build_tree(tmp_path, {"good.md": GOOD, "bad.md": nameless})
-    done = mlagent(tmp_path, "agents", "check", ".")
+    done = run_mlagent(tmp_path, "agents", "check", ".")
     assert done.returncode == 2
     assert "loads       good.md churn-engineer" in done.stdout
     assert "NOT LOADED  bad.md: `name` is missing." in done.stdout
     assert "1 of 2 files" in done.stderr
     (tmp_path / "bad.md").unlink()
-    done = mlagent(tmp_path, "agents", "check", ".", "--strict", "--json")
+    done = run_mlagent(tmp_path, "agents", "check", ".", "--strict", "--json")
     assert done.returncode == 0
     found = AgentCheck.model_validate_json(done.stdout)
     assert (found.ok, found.strict, len(found.files)) == (True, True, 1)
-    done = mlagent(tmp_path, "agents", "check", "absent")
+    done = run_mlagent(tmp_path, "agents", "check", "absent")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
 def test_the_import_command_writes_a_draft_that_validates(tmp_path: Path) -> None:
     text = GOOD.replace("Builds churn", "Machine learning engineer, builds churn")
     build_tree(tmp_path, {"in/a.md": text})
-    done = mlagent(tmp_path, "agents", "import", "in", "--json", "--out", "drafts")
+    done = run_mlagent(tmp_path, "agents", "import", "in", "--json", "--out", "drafts")
     assert (done.returncode, done.stderr) == (0, "")
     (report,) = json.loads(done.stdout)["imports"]
     assert AgentImport.model_validate_json(json.dumps(report)).valid
-    done = mlagent(tmp_path, "contracts", "validate", "drafts/a.contract.yaml")
+    done = run_mlagent(tmp_path, "contracts", "validate", "drafts/a.contract.yaml")
     assert (done.returncode, done.stdout[:15]) == (0, "ok  ml-engineer")
-    done = mlagent(tmp_path, "agents", "import", "in", "--out", "drafts")
+    done = run_mlagent(tmp_path, "agents", "import", "in", "--out", "drafts")
     assert done.returncode == 2
     assert "already there" in done.stderr
-    done = mlagent(tmp_path, "agents", "import", "in", "--out", "drafts", "--force")
+    done = run_mlagent(tmp_path, "agents", "import", "in", "--out", "drafts", "--force")
     assert "Claude Code: loads" in done.stdout
     assert "1 drafts with reports in drafts" in done.stdout
