@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlagent.contracts.errors import BadInput, GatesNotMet
+from mlagent.contracts.errors import BadInput, GatesNotMet, MlagentError
 
 if TYPE_CHECKING:
+    from mlagent.content import Content
     from mlagent.contracts.pr_report import PrReport
+    from mlagent.doors.github.posting import PostFlags
+    from mlagent.doors.github.workflow_event import Event
 
 EXAMPLES = (
     "Examples:\n\n  mlagent pr-comment --base main --dry-run\n\n"
@@ -71,8 +74,7 @@ def pr_comment(
 ) -> None:
     """Report what a pull request changes: against its base, on the same rows, as one comment."""
     from mlagent.content import Content
-    from mlagent.doors.github.comment import compose
-    from mlagent.doors.github.posting import PostFlags, check_key, links_of, post, to_summary
+    from mlagent.doors.github.posting import PostFlags, check_key, check_ready
     from mlagent.doors.github.workflow_event import read_event
 
     check_key(name)
@@ -82,25 +84,59 @@ def pr_comment(
             "A workflow_run job has rights that the pull request's files must not use.",
             remedy="Compute in a pull_request job; here post its record: --from report.json",
         )
+    flags = PostFlags(repo, pr, name, author, from_file is not None, require_comment)
+    if json_file is not None:
+        _check_target(json_file)
+    if not dry_run:
+        check_ready(flags, event, os.environ)
     report = _report(run, base, from_file)
     if json_file is not None:
         _write(report, json_file)
-    content, folder = Content(), Path.cwd()
+    failed: list[MlagentError] = []
+    try:
+        _deliver(report, Content(), flags, event, dry_run, quiet=json_file == "-")
+    except MlagentError as problem:
+        failed.append(problem)
+    if gates and report.failed:
+        failed.append(_gates_not_met(report, dry_run))
+    for one in failed:  # beside a record that may be on stdout already: on stderr only
+        typer.echo(f"mlagent: {one.message}", err=True)
+        if one.remedy:
+            typer.echo(f"  {one.remedy}", err=True)
+    if failed:
+        raise typer.Exit(failed[-1].exit_code)
+
+
+def _deliver(
+    report: PrReport,
+    content: Content,
+    flags: PostFlags,
+    event: Event | None,
+    dry_run: bool,
+    *,
+    quiet: bool,
+) -> None:
+    """Post the comment, or print it. `quiet`: stdout holds the record already.
+
+    Raises:
+        MlagentError: there is no comment.
+    """
+    from mlagent.doors.github.comment import compose
+    from mlagent.doors.github.posting import links_of, post, to_summary
+
+    def say(text: str) -> None:
+        if not quiet:
+            typer.echo(text)
+
     if dry_run:
-        comment = compose(report, content, name, links_of(os.environ, event, False))
+        comment = compose(report, content, flags.key, links_of(os.environ, event, False))
         to_summary(comment, os.environ)
-        if json_file != "-":
-            typer.echo(comment.text)
-    else:
-        flags = PostFlags(repo, pr, name, author, from_file is not None, require_comment)
-        posted = post(
-            report, content, flags, event, os.environ, folder, lambda text: typer.echo(text)
-        )
-        where = "" if posted.comment is None else f" {posted.comment}"
-        why = f" ({posted.why})" if posted.why else ""
-        typer.echo(f"comment{where}: {posted.action}{why}", err=True)
-    if gates:
-        _check(report)
+        say(comment.text)
+        return
+    posted = post(report, content, flags, event, os.environ, Path.cwd(), say)
+    where = "" if posted.comment is None else f" {posted.comment}"
+    why = f" ({posted.why})" if posted.why else ""
+    typer.echo(f"comment{where}: {posted.action}{why}", err=True)
 
 
 def _report(run: str | None, base: str | None, from_file: Path | None) -> PrReport:
@@ -114,23 +150,32 @@ def _report(run: str | None, base: str | None, from_file: Path | None) -> PrRepo
     return read_report(from_file)
 
 
+def _check_target(file: str) -> None:
+    """Raises BadInput for a --json that cannot be written, before anything is computed."""
+    if file != "-" and not Path(file).parent.is_dir():
+        raise BadInput(
+            f"The folder of --json {file!r} does not exist.", remedy="Make it, or name another."
+        )
+    if Path(file).is_dir():
+        raise BadInput(
+            f"--json {file!r} is a folder.", remedy="Name a file in it, or - for stdout."
+        )
+
+
 def _write(report: PrReport, file: str) -> None:
     from mlagent.store.files import json_bytes, write_atomically
 
     if file == "-":
         sys.stdout.write(json_bytes(report).decode())
+        sys.stdout.flush()
         return
-    target = Path(file)
-    if not target.parent.is_dir():
-        raise BadInput(f"The folder of --json {file!r} does not exist.")
-    write_atomically(target, json_bytes(report))
+    write_atomically(Path(file), json_bytes(report))
 
 
-def _check(report: PrReport) -> None:
-    """Raises GatesNotMet."""
-    if report.failed:
-        first = report.failed[0]
-        raise GatesNotMet(
-            f"Gate {first.name!r}: {first.outcome}: {first.evidence}",
-            remedy=f"{len(report.failed)} required gates did not pass; see the comment.",
-        )
+def _gates_not_met(report: PrReport, dry_run: bool) -> GatesNotMet:
+    first, number = report.failed[0], len(report.failed)
+    gates = f"{number} required {'gate' if number == 1 else 'gates'}"
+    return GatesNotMet(
+        f"Gate {first.name!r}: {first.outcome}: {first.evidence}",
+        remedy=f"{gates} did not pass; see the {'printed report' if dry_run else 'comment'}.",
+    )

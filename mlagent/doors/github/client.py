@@ -37,12 +37,15 @@ SECONDARY = ("you have exceeded a secondary rate limit", "you have triggered an 
 
 
 class Refused(MlagentError):
-    """The API said no, or the patience ended. `status` is HTTP's; 0: no answer."""
+    """The API said no to `what`, or the patience ended. `status` is HTTP's; 0: no answer."""
 
     def __init__(self, status: int, what: str, said: str, *, limited: bool = False) -> None:
         why = {401: "The token is not valid.", 404: "Not there, or not for this token."}.get(status)
-        super().__init__(f"GitHub refused {what}: {status} {said}".rstrip() + ".", remedy=why or "")
-        self.status, self.said, self.limited = status, said, limited
+        sentence = f"GitHub refused {what}: {status} {said}".rstrip()
+        if status == 0:
+            sentence = f"GitHub did not answer {what}: {said}"
+        super().__init__(f"{sentence}.", remedy=why or "")
+        self.status, self.what, self.said, self.limited = status, what, said, limited
 
 
 class Lost(MlagentError):
@@ -77,10 +80,18 @@ class GitHub:
         clock: Callable[[], float] = time.time,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        try:
+            host = httpx.URL(base_url).host
+            scheme = urlsplit(base_url).scheme
+        except (httpx.InvalidURL, ValueError):
+            host, scheme = "", "https"
+        if scheme != "https" and not (scheme == "http" and host in LOOPBACK):
             raise BadInput(
                 f"The API's address {base_url!r} is not https.", remedy="Correct GITHUB_API_URL."
+            )
+        if not host:
+            raise BadInput(
+                f"The API's address {base_url!r} is no address.", remedy="Correct GITHUB_API_URL."
             )
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise BadInput("The GitHub token is empty or holds what no token holds.")
@@ -180,11 +191,11 @@ class GitHub:
             last = attempt == TRIES - 1
             try:
                 answer = self._http.request(method, url, json=json, headers=dict(headers or {}))
-            except httpx.TransportError as problem:
+            except httpx.RequestError as problem:
                 if method != "GET":
                     raise Lost(f"{what}: no answer ({type(problem).__name__}).") from None
                 if last:
-                    raise Refused(0, what, f"no answer ({type(problem).__name__})") from None
+                    raise Refused(0, what, type(problem).__name__) from None
                 self._wait(2.0**attempt, what)
                 continue
             if answer.is_success or answer.status_code == 304:

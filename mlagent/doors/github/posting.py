@@ -2,7 +2,9 @@
 
 Guarantees: in a `workflow_run` job the pull request is the one that GitHub names for the event's
 commit, and a report of another commit, or one that lacks a gate of the base commit, is refused;
-when GitHub does not let us comment, the report stands in the job summary. Computes no number.
+without a comment the report stands in the job summary, or else in the output. That is an error
+unless GitHub does not let this job comment (no right, locked, issues off, a limit) or the pull
+request has moved on. Computes no number.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from .workflow_event import Event, repository_name
 
 SHORT = 30_000
 """Characters of the second try, should GitHub find the first one too long."""
+NOT_ALLOWED = (403, 410, 429)
+"""No right or a locked conversation, issues off, a limit: no fault of whoever runs the job."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ class PostFlags:
     author: str | None = None
     from_file: bool = False
     require: bool = False
+
+
+class MovedOn(MlagentError):
+    """No one open pull request has the event's commit as its head: closed, or pushed to since."""
 
 
 def links_of(environment: Mapping[str, str], event: Event | None, checked: bool) -> Links:
@@ -91,7 +99,8 @@ def post(
     Raises:
         BadInput: the pull request is not known, or the report does not belong to it.
         PrerequisiteMissing: no token.
-        MlagentError: `flags.require`, and there is no comment.
+        MlagentError: there is no comment, and `flags.require` or a fault that somebody can mend:
+            a bad token, a wrong number or repository, no connection.
     """
     if report.head_commit is None:
         raise BadInput(
@@ -102,6 +111,7 @@ def post(
     token, api = token_from(environment), environment.get("GITHUB_API_URL") or API
     actions = environment.get("GITHUB_ACTIONS") == "true"
     links = links_of(environment, event, False)
+    number = flags.number if event is None else event.number
     with connect(token, api) as github:
         try:
             number, base_sha = _pull(github, repo, flags, event, report)
@@ -111,14 +121,63 @@ def post(
             author = flags.author or author_of(github, actions=actions)
             target = Target(repo, number, flags.key, author)
             return _kept(github, target, report, content, links)
-        except Refused as problem:
-            why = str(problem)
-    if flags.require:
-        raise MlagentError(why, remedy="Without --require-comment it goes to the job summary.")
+        except (Refused, MovedOn) as problem:
+            why = problem
     comment = compose(report, content, flags.key, links)
-    if not to_summary(comment, environment):
+    in_summary = to_summary(comment, environment)
+    if not in_summary:
         say(comment.text)
-    return Posted("summary", None, why)
+    way_out = _way_out(why, repo, number, api)
+    if way_out or flags.require:
+        where = "in the job summary" if in_summary else "in the output"
+        raise MlagentError(
+            f"There is no comment on {_named(repo, number)}: {why.message} The report stands "
+            f"{where}.",
+            remedy=way_out or "Without --require-comment this is no error.",
+        )
+    return Posted("summary" if in_summary else "printed", None, str(why))
+
+
+def check_ready(flags: PostFlags, event: Event | None, environment: Mapping[str, str]) -> None:
+    """What posting needs and no report has to be made for.
+
+    Raises:
+        BadInput: repository or pull request is not known.
+        PrerequisiteMissing: no token.
+    """
+    repository_name(flags.repo, environment)
+    if event is None and flags.number is None:
+        raise BadInput("Which pull request is not known.", remedy="Give --pr NUMBER.")
+    token_from(environment)
+
+
+def _named(repo: str, number: int | None) -> str:
+    return f"a pull request of {repo}" if number is None else f"pull request {number} of {repo}"
+
+
+def _way_out(why: Refused | MovedOn, repo: str, number: int | None, api: str) -> str:
+    """What to do about it; '' where GitHub does not let this job comment, or the pull request has
+    moved on: nobody here can mend that."""
+    if isinstance(why, MovedOn):
+        return ""
+    if why.status == 403 and why.what == "GET /user" and not why.limited:
+        return "The token is an app's, which has no user: give --author LOGIN."
+    if why.status in NOT_ALLOWED:
+        return ""
+    if why.status == 0:
+        return f"Check the connection and GITHUB_API_URL ({api}), then run the command again."
+    if why.status == 401:
+        return (
+            "The token in GITHUB_TOKEN (else GH_TOKEN) is not valid or has expired: give another."
+        )
+    if why.status in (301, 302, 307, 308):
+        return f"The repository has another name now than {repo}: give --repo OWNER/NAME."
+    if why.status == 404:
+        return (
+            f"Check that {_named(repo, number)} exists and that the token may read it: --repo, "
+            "--pr, or the event's."
+        )
+    return "Run the command again; if it lasts, see https://www.githubstatus.com."
 
 
 def _kept(
@@ -158,7 +217,7 @@ def pull_of(github: GitHub, repo: str, event: Event) -> dict[str, Any]:
     GitHub lists the commits of this repository's branches; a fork's branch is looked up by name.
 
     Raises:
-        Refused: there is none, or more than one.
+        MovedOn: there is none, or more than one.
     """
     path = f"/repos/{repo}/commits/{event.head_sha}/pulls"
     found = list(github.every(path))
@@ -173,8 +232,7 @@ def pull_of(github: GitHub, repo: str, event: Event) -> dict[str, Any]:
         and str(pull["base"]["repo"]["full_name"]).lower() == repo.lower()
     ]
     if len(fit) != 1:
-        said = f"{len(fit)} open pull requests have the head {event.head_sha[:7]}"
-        raise Refused(404, f"GET {path}", said)
+        raise MovedOn(f"{len(fit)} open pull requests have the head {event.head_sha[:7]}.")
     return fit[0]
 
 

@@ -20,7 +20,7 @@ BOT = "github-actions[bot]"
 ROUNDS = 4
 GONE = "commit {} is not in the pull request any more"
 
-Action = Literal["created", "updated", "unchanged", "stale", "summary"]
+Action = Literal["created", "updated", "unchanged", "stale", "summary", "printed"]
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,18 @@ def keep_one(github: GitHub, target: Target, comment: Comment) -> Posted:
     """Make the pull request show this report, once.
 
     Raises:
-        Refused: GitHub does not let us; the caller falls back to the job summary.
+        Refused: GitHub does not let us, or cannot; the caller falls back to the job summary.
     """
     newest = _order(github, target)
     said: Posted | None = None
     made: int | None = None
+    lost = False
     for _ in range(ROUNDS):
         ours = _ours(github, target)
         if not ours:
             said = _create(github, target, comment, newest)
             if said is None:
+                lost = True
                 continue
             if said.comment is None:
                 return said
@@ -96,6 +98,8 @@ def keep_one(github: GitHub, target: Target, comment: Comment) -> Posted:
             if extra.id == made or not _is_newer(extra.marker.sha, comment.sha, newest):
                 _remove(github, target, extra.id)
         return said
+    if lost:
+        raise Refused(500, f"POST {target.path}", f"or no usable answer, {ROUNDS} times")
     raise Refused(409, f"POST {target.path}", "comments kept changing meanwhile")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_a_dry_run_calls_nobody(
     assert github.log == []
 
 
-@pytest.mark.parametrize("what", ["locked", "reader", "issues off", "limited", "gone"])
+@pytest.mark.parametrize("what", ["locked", "reader", "issues off", "limited"])
 def test_when_github_says_no_the_report_stands_in_the_job_summary(
     heads: Heads, github: FakeGitHub, job: dict[str, str], tmp_path: Path, what: str
 ) -> None:
@@ -131,8 +132,6 @@ def test_when_github_says_no_the_report_stands_in_the_job_summary(
         github.accounts["job-token"].role = "read"
     elif what == "issues off":
         github.issues_off = True
-    elif what == "gone":
-        github.pulls.clear()
     else:
         github.faults.append(
             Fault("POST", "comments", 403, "secondary", {"retry-after": "9000"}, times=9)
@@ -149,6 +148,91 @@ def test_when_github_says_no_the_report_stands_in_the_job_summary(
     strict = command(heads.folder, "pr-comment", "--require-comment", **env)
     assert strict.returncode == 1
     assert "GitHub refused" in strict.stderr
+
+
+FAULTS = {
+    "bad token": ("401 Bad credentials", "GITHUB_TOKEN"),
+    "no such number": ("404 Not Found", "Check that pull request 7 of octo/churn exists"),
+    "moved": ("301", "--repo OWNER/NAME"),
+    "broken": ("502", "githubstatus"),
+    "never answered": ("no usable answer", "githubstatus"),
+    "no connection": ("GitHub did not answer", "Check the connection and GITHUB_API_URL"),
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.parametrize("summed", [True, False])
+def test_a_fault_that_somebody_can_mend_is_an_error_and_the_report_is_kept(
+    heads: Heads, github: FakeGitHub, job: dict[str, str], tmp_path: Path, what: str, summed: bool
+) -> None:
+    add_run(heads, "better")
+    env, file, summary = dict(job), tmp_path / "report.json", tmp_path / "summary.md"
+    if summed:
+        env["GITHUB_STEP_SUMMARY"] = str(summary)
+    if what == "bad token":
+        env["GITHUB_TOKEN"] = "ghp_expired"
+    elif what == "no such number":
+        github.pulls.clear()
+    elif what == "no connection":
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            env["GITHUB_API_URL"] = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    elif what == "moved":
+        github.faults.append(Fault("GET", "/pulls/7", 301, "Moved Permanently", times=99))
+    elif what == "broken":
+        github.faults.append(Fault("GET", "/pulls/7", 502, times=99))
+    else:
+        github.faults.append(Fault("POST", "comments", 500, times=99))
+    done = command(heads.folder, "pr-comment", "--json", str(file), **env)
+    said, way_out = FAULTS[what]
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert way_out in done.stderr
+    assert "There is no comment on pull request 7 of octo/churn" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ghp_expired" not in done.stdout + done.stderr
+    assert PrReport.model_validate_json(file.read_text(), strict=True).verdict == "better"
+    kept = summary.read_text() if summed else done.stdout
+    assert "### ✅ Better than the base" in kept
+    assert ("in the job summary" if summed else "in the output") in done.stderr
+
+
+def test_stdout_holds_one_document_also_when_the_comment_and_a_gate_fail(
+    heads: Heads, github: FakeGitHub, job: dict[str, str]
+) -> None:
+    add_run(heads, "worse")
+    env = job | {"GITHUB_TOKEN": "ghp_expired"}
+    done = command(heads.folder, "pr-comment", "--json", "-", "--gates", **env)
+    assert done.returncode == 3, "the gates' code says more"
+    assert PrReport.model_validate_json(done.stdout, strict=True).verdict == "worse"
+    assert "401" in done.stderr
+    assert "not-worse-than-base" in done.stderr
+    assert "1 required gate did not pass" in done.stderr
+
+
+def test_an_apps_token_outside_of_a_job_is_told_to_name_its_author(
+    heads: Heads, github: FakeGitHub
+) -> None:
+    add_run(heads, "better")
+    github.pull(7, [heads.head], heads.base)
+    env = {"GITHUB_API_URL": github.url, "GH_TOKEN": "job-token"}
+    words = ("pr-comment", "--base", "main", "--repo", "octo/churn", "--pr", "7")
+    done = command(heads.folder, *words, **env)
+    assert done.returncode == 1
+    assert "--author LOGIN" in done.stderr
+    named = command(heads.folder, *words, "--author", "github-actions[bot]", **env)
+    assert named.returncode == 0, named.stderr
+    assert "created" in named.stderr
+
+
+def test_nothing_is_computed_for_a_comment_that_cannot_be_posted(
+    heads: Heads, job: dict[str, str], tmp_path: Path
+) -> None:
+    add_run(heads, "better")
+    file = tmp_path / "report.json"
+    done = command(heads.folder, "pr-comment", "--json", str(file), **job | {"GITHUB_TOKEN": ""})
+    assert done.returncode == 4
+    assert not file.exists()
 
 
 def test_a_body_that_github_finds_too_long_is_made_shorter(
@@ -185,6 +269,7 @@ def test_outside_of_a_job_the_author_is_the_tokens_user(
         (("pr-comment", "--name", "Not A Name"), (), 2, "no name for a report"),
         (("pr-comment", "--repo", "../x"), (), 2, "not OWNER/NAME"),
         (("pr-comment", "--json", "nowhere/report.json"), (), 2, "does not exist"),
+        (("pr-comment", "--json", "."), (), 2, "is a folder"),
         (("pr-comment", "--run", "nothing"), (), 2, "No run named"),
         (("pr-comment", "--from", "absent.json"), (), 2, "not a plain file"),
     ],
