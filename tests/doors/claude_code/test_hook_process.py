@@ -315,6 +315,10 @@ def test_an_agent_in_planning_mode_does_not_stop_without_a_plan(ask: Ask, tmp_pa
     said = ask(stop("Fine.", agent_transcript_path=asked), "SubagentStop")
     assert "begins with `agent_plan:`" in said.out["reason"]
     assert ask(stop(GOOD, agent_transcript_path=asked), "SubagentStop") == SILENT
+    for words in ("Planning mode. not execution mode", "Do not leave planning mode: churn"):
+        still = transcript(tmp_path / "s", ("user", words), ("assistant", "Fine."))
+        said = ask(stop("Fine.", agent_transcript_path=still), "SubagentStop")
+        assert "begins with `agent_plan:`" in said.out["reason"]
     for words in ("Execution mode: go", "After planning mode comes execution mode: go", "go"):
         other = transcript(tmp_path / "u", ("user", [{"type": "text", "text": words}]))
         assert ask(stop("Fine.", agent_transcript_path=other), "SubagentStop") == SILENT

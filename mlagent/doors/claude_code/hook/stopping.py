@@ -1,8 +1,8 @@
 """SubagentStop: a plan that the record would refuse goes back to the agent that wrote it.
 
 Guarantees: a message that holds an `agent_plan` passes only when the plan validates and is the
-agent's own; an agent that was asked for planning mode does not stop without one. A plan goes back
-once: the second time the agent stops and the user is told. Other messages pass.
+agent's own; an agent that was asked for planning mode (see `mode`) does not stop without one. A
+plan goes back once: the second time the agent stops and the user is told. Other messages pass.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 
+from .mode import mode_of
 from .plan_check import contract_problems, plan_problems
 from .plan_text import Refused, read_plan_text
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 MAX_TRANSCRIPT = 2_000_000
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,}) *([A-Za-z]*)")
 _BARE = re.compile(r" *[{\"']* *agent_plan[\"']? *:")
-_PLANNING = re.compile(r"\bplanning[ -]mode\b", re.IGNORECASE)
-_EXECUTION = re.compile(r"\bexecution[ -]mode\b", re.IGNORECASE)
 
 
 def stop_problems(event: dict[str, Any], role: str, policy: dict[str, Any]) -> list[str]:
@@ -75,8 +74,7 @@ def _opens(lines: list[str], index: int) -> bool:
 
 
 def _was_asked_for_a_plan(path: object) -> bool:
-    first = next((text for kind, text in _transcript(path) if kind == "user"), "")
-    return bool(_PLANNING.search(first)) and not _EXECUTION.search(first)
+    return mode_of([text for kind, text in _transcript(path) if kind == "user"]) == "planning"
 
 
 def _last_message(path: object) -> str:
