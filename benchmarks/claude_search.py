@@ -1,8 +1,8 @@
 """A whole search with a scripted Claude on a real table: plan, execute --author both, tree, bill.
 
-What Claude answers is written down here (there is no model behind it): drafts that fail or are
-poor, one that is mended, changes of one number, merges. Everything else is real: the Messages API
-over HTTP, the gateway, the sandbox, the folds, the referee, the report. Needs Docker.
+What Claude answers is written down here (there is no model behind it): plans in words, drafts that
+fail or are poor, one that is mended, changes of one number, merges. Everything else is real: the
+Messages API over HTTP, the gateway, the sandbox, the folds, the referee, the report. Needs Docker.
 
 Usage: python benchmarks/claude_search.py TABLE.csv [--target COLUMN] [--budget 600s] [--calls 14]
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -89,7 +90,7 @@ def scripted() -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
 
     def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
         if not any(tool["name"].startswith("submit_") for tool in body.get("tools", ())):
-            return [says("no plan from here")]  # the template's plan stands in
+            return [says(json.dumps(_plan(body)))]
         asked = str(body["messages"][0]["content"][0]["text"])
         shown = re.findall(r"<code mark=\w+>\n(.*?)\n</code", asked, re.DOTALL)
         if "Write a fresh" in asked[:300]:
@@ -106,6 +107,30 @@ def scripted() -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
         return _submit(BOOSTING.replace("LEAF = 20", "LEAF = 8"), "the best of both")
 
     return answer
+
+
+def _plan(body: dict[str, Any]) -> dict[str, Any]:
+    """An agent's plan: a sentence for each option that it was told of."""
+    role = re.search(r"You are the ([a-z-]+) of", body["system"][0]["text"])
+    told = body["messages"][0]["content"].rpartition("What each option runs")[2]
+    options = re.findall(r"^(option_[abc]): (.*); about", told, re.MULTILINE)
+    assert role is not None, "the system prompt has changed"
+    assert len(options) > 1, "the question has changed"
+    made = {
+        name: {
+            "approach": approach,
+            "pros": [f"{role[1]}: it is what this table asks for"],
+            "cons": ["it may be more than is needed"],
+            "time_estimate_hours": 1.0,
+            "complexity": "medium",
+            "risks": ["none that the profile shows"],
+            "dependencies": [],
+        }
+        for name, approach in options
+    }
+    chosen = {"selected": options[-1][0], "rationale": "The widest of them.", "conditions": []}
+    plan = {"agent_name": role[1], "task": "", "implementation_options": made}
+    return {"agent_plan": {**plan, "recommendation": chosen, "questions_for_review": []}}
 
 
 def _submit(code: str, summary: str) -> list[dict[str, Any]]:

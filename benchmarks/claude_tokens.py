@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mlagent.agents.claude_engineer import Shown, first_request, rules_of, write_candidate
+from mlagent.agents.model import Model
 from mlagent.agents.model_tools import AskUser, LookAtProfile, ReadArtifact
 from mlagent.agents.registry import load_contracts
 from mlagent.agents.tool_loop import Tool, offered
@@ -185,7 +186,7 @@ def steps(plan: Plan, folder: Path) -> list[str]:
     return rows
 
 
-def first_request_of(model: str, rules: str, facts: str, tools: Sequence[Tool]) -> dict[str, Any]:
+def first_request_of(model: Model, rules: str, facts: str, tools: Sequence[Tool]) -> dict[str, Any]:
     """A request of an earlier step, for the cache."""
     named = offered(CONTRACTS["ml-engineer"], tools)
     return first_request(model, rules, facts, "draft", (), [], named)

@@ -22,11 +22,19 @@ from mlagent.sandbox.sanitize import clean
 
 from .code_edits import Edit, apply_edits, checked
 from .fences import fenced
+from .model import Effort, Model
 from .persona import render_persona
 from .tool_loop import Tool, calls_in, converse, offered
 
-MAX_TOKENS = 16_000
 LONGEST_SUMMARY = 300
+THINKING: Mapping[Operator, tuple[Effort, int]] = {
+    "draft": ("high", 32_000),
+    "improve": ("medium", 16_000),
+    "debug": ("medium", 16_000),
+    "merge": ("high", 32_000),
+}
+"""Effort, and the most tokens of an answer with its thinking: a new idea is worth more of it than a
+change of some lines."""
 SUMMARY = {"type": "string", "description": "One sentence: what this candidate does and why."}
 SUBMIT = {
     "name": "submit_candidate",
@@ -99,7 +107,7 @@ class Shown:
 def write_candidate(
     gateway: Gateway,
     contract: Contract,
-    model: str,
+    model: Model,
     rules: str,
     facts: str,
     operator: Operator,
@@ -143,7 +151,7 @@ def rules_of(content: Content, contract: Contract) -> str:
 
 
 def first_request(
-    model: str,
+    model: Model,
     rules: str,
     facts: str,
     operator: Operator,
@@ -156,14 +164,12 @@ def first_request(
     keep = {"type": "ephemeral"}
     parts = [ASKED[operator], *(_about(one, operator) for one in shown), _history(tried)]
     return {
-        "model": model,
-        "max_tokens": MAX_TOKENS,
+        **model.request(*THINKING[operator]),
         "system": [
             {"type": "text", "text": rules},
             {"type": "text", "text": facts, "cache_control": keep},
         ],
         "tools": [SUBMIT, EDIT, *tools],
-        "tool_choice": {"type": "any"},
         "messages": [
             {
                 "role": "user",
@@ -184,10 +190,10 @@ def read_answer(reply: Reply, operator: Operator, shown: Sequence[Shown]) -> tup
     if reply.stop_reason == "refusal":
         raise ValueError("the model declined to answer")
     if reply.stop_reason == "max_tokens":
-        raise ValueError(f"the answer was longer than {MAX_TOKENS} tokens and was cut")
+        raise ValueError(f"the answer was longer than {THINKING[operator][1]} tokens and was cut")
     calls = calls_in(reply)
     if not calls:
-        raise ValueError("no tool was called")
+        raise ValueError(f"no tool was called; call {' or '.join(HANDED_IN_WITH[operator])}")
     final = [call for call in calls if call["name"] in (SUBMIT["name"], EDIT["name"])]
     if not final:
         name = str(calls[0]["name"])

@@ -21,13 +21,16 @@ from mlagent.gateway.gateway import Gateway, Reply
 from mlagent.sandbox.sanitize import clean
 
 from .fences import fenced
+from .model import Effort, Model
 from .model_tools import LookAtProfile
 from .persona import render_persona
 from .planning_context import PlanningContext
 from .table_text import MOST_COLUMNS, facts_text
 from .tool_loop import converse, offered
 
-MAX_TOKENS = 8_000
+EFFORT: Effort = "medium"
+MAX_TOKENS = 16_000
+"""Of an answer with its thinking; a plan itself has about 700."""
 ALLOWED = ("type", "properties", "required", "items", "enum", "const", "anyOf", "$ref", "$defs")
 """Words of JSON Schema that structured outputs know, beside `description`."""
 
@@ -47,13 +50,13 @@ def propose(
     contract: Contract,
     context: PlanningContext,
     ours: AgentPlan,
-    model: str,
+    model: Model,
 ) -> Proposed:
     """Ask for a plan, and once more when the answer does not fit.
 
     Args:
         ours: what our own author proposes: the floor, and the source of every estimate.
-        model: id of the model of the contract's tier.
+        model: of the contract's tier.
 
     Raises:
         MlagentError: the gateway's own (no budget, no service); the caller falls back to `ours`.
@@ -78,7 +81,7 @@ def propose(
 
 
 def first_request(
-    content: Content, contract: Contract, context: PlanningContext, ours: AgentPlan, model: str
+    content: Content, contract: Contract, context: PlanningContext, ours: AgentPlan, model: Model
 ) -> dict[str, Any]:
     """The request; its prefix is the same for every table, so that it is cached."""
     persona = render_persona(content, contract, "planning", task="", facts="")
@@ -94,12 +97,13 @@ def first_request(
         "Answer with the JSON form of that YAML. Keep the meaning of each option; time, complexity "
         "and dependencies are filled in by code."
     )
+    form = {"format": {"type": "json_schema", "schema": answer_schema()}}
+    found = model.request(EFFORT, MAX_TOKENS)
     return {
-        "model": model,
-        "max_tokens": MAX_TOKENS,
+        **found,
         "system": [{"type": "text", "text": rules, "cache_control": {"type": "ephemeral"}}],
         "messages": [{"role": "user", "content": asked}],
-        "output_config": {"format": {"type": "json_schema", "schema": answer_schema()}},
+        "output_config": {**found.get("output_config", {}), **form},
     }
 
 

@@ -23,6 +23,7 @@ MOST_ROUNDS = 3
 MOST_AT_ONCE = 4
 LARGEST = 8_000
 """Characters of one result."""
+THOUGHT = ("thinking", "redacted_thinking")
 TOLD = 160
 """Characters of an input that the journal keeps."""
 
@@ -118,8 +119,11 @@ def _continued(
     content = [
         block if isinstance(block.get("input", {}), dict) else {**block, "input": {}}
         for block in reply.content  # the API takes back no empty text and no input but an object
-        if block["type"] == "tool_use" or (block["type"] == "text" and block["text"].strip())
+        if block["type"] != "text" or block["text"].strip()
     ]
+    # What was thought goes back as it came, for it is signed; but a message may not end with it.
+    while content and content[-1]["type"] in THOUGHT:
+        content.pop()
     return {
         **request,
         "messages": [

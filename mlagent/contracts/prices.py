@@ -38,9 +38,12 @@ class LongPrompt(Rates):
 
 
 class ModelPrice(Rates):
-    """One model. `max_output`: the most tokens of an answer."""
+    """One model. `max_output`: the most tokens of an answer, its thinking included."""
 
     max_output: int = Field(64_000, ge=1)
+    thinks: bool = Field(
+        False, description="requests say how much it thinks before it answers (`effort`)"
+    )
     long_prompt: LongPrompt | None = None
 
     def cost(self, tokens: Tokens) -> float:

@@ -8,6 +8,7 @@ can go wrong is one of three errors, whose sentence holds no key. Does not meter
 from __future__ import annotations
 
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ KEY, TOKEN = "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"
 CONNECT_S, SILENCE_S = 10.0, 120.0
 """A stream that says nothing for so long has stalled; the API pings more often."""
 MOST_RETRY_AFTER_S = 3_600.0
+NOTICED_S = 0.2
+"""Within so many seconds a stop is noticed, also while a stream says nothing."""
 
 
 class NotTaken(Exception):
@@ -146,7 +149,35 @@ class AnthropicService:
         on_text: Callable[[int], None],
         stop: Callable[[], bool],
     ) -> Answer:
-        """See the port."""
+        """See the port. The stream is read by a thread of its own: a model that thinks may say
+        nothing for a minute, and a Ctrl-C is not to wait for that."""
+        came: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+
+        def read() -> None:
+            try:
+                came.put(self._read(request, on_body, on_text, stop))
+            except BaseException as problem:  # handed to the one who waits
+                came.put(problem)
+
+        threading.Thread(target=read, daemon=True).start()
+        while True:
+            try:
+                found = came.get(timeout=NOTICED_S)
+            except queue.Empty:
+                if stop():
+                    raise Interrupted("Stopped in the middle of an answer.") from None
+                continue
+            if isinstance(found, Answer):
+                return found
+            raise found
+
+    def _read(
+        self,
+        request: dict[str, Any],
+        on_body: Callable[[bytes], None],
+        on_text: Callable[[int], None],
+        stop: Callable[[], bool],
+    ) -> Answer:
         begun = False
         self._here.on_body = on_body
         with self._sentences(lambda: begun), self._client.messages.stream(**request) as stream:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlagent.agents.claude_planning import Proposed, propose
+from mlagent.agents.model import Model
 from mlagent.agents.planning_context import PlanningContext
 from mlagent.content import Content
 from mlagent.contracts.base import Role
@@ -57,6 +58,7 @@ def open_gateway(
     patience_s: float = PATIENCE_S,
     until: float | None = None,
     stop: Callable[[], bool] = lambda: False,
+    on_text: Callable[[str, int], None] = lambda agent, characters: None,
 ) -> Iterator[Gateway]:
     """A gateway whose calls lie in `folder`.
 
@@ -82,11 +84,12 @@ def open_gateway(
             clock=time.monotonic,
             sleep=sleep,
             stop=stop,
+            on_text=on_text,
             patience_s=patience_s,
         )
 
 
-def model_of(contract: Contract, prices: PriceTable) -> str:
+def model_of(contract: Contract, prices: PriceTable) -> Model:
     """The model of a contract's tier. Raises BadInput: the contract forbids one, or no price."""
     if contract.model_tier == "none":
         raise BadInput(
@@ -94,8 +97,8 @@ def model_of(contract: Contract, prices: PriceTable) -> str:
             remedy="Use --author template, or change the contract.",
         )
     model = prices.tiers[contract.model_tier]
-    prices.of(model)
-    return model
+    price = prices.of(model)
+    return Model(model, price.thinks, price.max_output)
 
 
 def consult_claude(
@@ -120,15 +123,18 @@ def consult_claude(
         with open_gateway(prices, contracts, folder, caps, Silent()) as gateway:
 
             def ask(role: Role) -> Proposed:
-                contract = contracts[role]
+                contract, begun = contracts[role], time.monotonic()
                 try:
                     model = model_of(contract, prices)
-                    return propose(gateway, content, contract, context, ours[role], model)
+                    made = propose(gateway, content, contract, context, ours[role], model)
                 except MlagentError as problem:
                     return Proposed(
                         ours[role], f"{role}: {problem.message} The template's plan stands."
                     )
+                say(f"{role}: Claude answered after {time.monotonic() - begun:.0f} s.")
+                return made
 
+            say(f"Claude plans as {', '.join(ours)}, side by side.")
             with ThreadPoolExecutor(len(ours)) as pool:
                 made = dict(zip(ours, pool.map(ask, ours), strict=True))
             bill = gateway.log.bill(prices.version)

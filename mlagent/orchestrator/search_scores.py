@@ -22,7 +22,11 @@ from .state import Bench, State
 
 @dataclass
 class Search:
-    """What a search knows while it runs."""
+    """What a search knows while it runs.
+
+    Attributes:
+        at_work: the step, as the progress shows it.
+    """
 
     bench: Bench
     state: State
@@ -36,6 +40,12 @@ class Search:
     scoring_s: dict[int, float] = field(default_factory=dict)
     ablation_s: float = 0.0
     compared: dict[tuple[int, int], Difference | None] = field(default_factory=dict)
+    at_work: str = ""
+
+    def writes(self, agent: str, characters: int) -> None:
+        """Show how much of an answer has come. A model that thinks says nothing at first."""
+        told = f"wrote {characters:,} characters" if characters else "thinks"
+        self.bench.desk.progress.update(candidate=self.at_work, claude=told)
 
     def difference(self, first: Node, second: Node) -> Difference | None:
         """Paired on the frozen folds, positive: the first is better. None where one has no

@@ -64,6 +64,7 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
         bench.journal,
         until=until,
         stop=bench.stop,
+        on_text=here.writes,
     ) as gateway:
         stopped = _grow(here, gateway, until)
         bill = gateway.log.bill(prices.version)
@@ -119,7 +120,8 @@ def _grow(here: Search, gateway: Gateway, until: float) -> str:
                 if bench.stop() or bench.clock() >= until:
                     continue
             number = len(here.nodes)
-            bench.desk.progress.update(candidate=f"{step.operator} {number}", best=_best(here))
+            here.at_work = f"{step.operator} {number}"
+            bench.desk.progress.update(candidate=here.at_work, best=_best(here), claude="thinks")
             shown = [_shown(here, parent) for parent in step.parents]
             begun = bench.clock()
             made = write_candidate(

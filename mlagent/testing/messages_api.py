@@ -3,8 +3,9 @@
 For tests of code that speaks to `POST /v1/messages`, yours too: point ANTHROPIC_BASE_URL at `url`.
 Guarantees: every request is kept; with `strict`, each is held to the SDK's own types, and an
 unknown or malformed field is a 400, as with the real API; tokens are counted (four bytes each) and
-cached prefixes are remembered, so that bills can be checked; it misbehaves when the script says so.
-Does not think: the script says what each answer is.
+cached prefixes are remembered, so that bills can be checked; models that think answer with a block
+that is signed for what stood before it; it misbehaves when the script says so. Does not really
+think: the script says what each answer is, and thoughts are empty and cost nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
+
+from .thinking import forged_thought, not_for_a_thinker, thinks, thought
 
 Block = dict[str, Any]
 BYTES_PER_TOKEN = 4
@@ -130,6 +133,8 @@ class MessagesApi(ThreadingHTTPServer):
         if self.keys and key not in self.keys:
             return Fails(401, "authentication_error", "invalid x-api-key")
         if self.strict and (problem := _malformed(body)):
+            return Fails(400, "invalid_request_error", problem)
+        if self.strict and (problem := not_for_a_thinker(body) or forged_thought(body)):
             return Fails(400, "invalid_request_error", problem)
         if self.models and body.get("model") not in self.models:
             return Fails(404, "not_found_error", f"model: {body.get('model')}")
@@ -293,11 +298,13 @@ class _Handler(BaseHTTPRequestHandler):
         self, body: dict[str, Any], number: int, answer: list[Block] | Says | Breaks, took: Counted
     ) -> None:
         blocks = answer if isinstance(answer, list) else answer.blocks
+        took.output_tokens = max(1, len(json.dumps(blocks)) // BYTES_PER_TOKEN)
+        if thinks(body):
+            blocks = thought(body, blocks)
         called = any(block["type"] == "tool_use" for block in blocks)
         stop = "tool_use" if called else "end_turn"
         if isinstance(answer, Says) and answer.stop_reason is not None:
             stop = answer.stop_reason
-        took.output_tokens = max(1, len(json.dumps(blocks)) // BYTES_PER_TOKEN)
         message = {
             "id": f"msg_{number}",
             "type": "message",
@@ -379,6 +386,9 @@ def _events(message: Block, blocks: list[Block], stop: str, output: int) -> Iter
     for index, block in enumerate(blocks):
         if block["type"] == "text":
             start, delta = {**block, "text": ""}, {"type": "text_delta", "text": block["text"]}
+        elif block["type"] == "thinking":
+            start = {**block, "signature": ""}
+            delta = {"type": "signature_delta", "signature": block["signature"]}
         else:
             start = {**block, "input": {}}
             delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -304,6 +305,16 @@ def test_a_stop_in_the_middle_of_an_answer_keeps_its_bound(make: Make) -> None:
     (call,) = bench.log.calls()
     assert call.outcome == "possibly billed"
     assert bench.meter.spent().usd == pytest.approx(call.usd)
+
+
+def test_a_stop_is_noticed_while_the_stream_says_nothing(make: Make, answers: list[Any]) -> None:
+    answers[:] = [Breaks([says("half of it")], "stall", after=3, seconds=20.0)]
+    begun = time.monotonic()
+    bench = make(stop=lambda: time.monotonic() > begun + 0.5)
+    with pytest.raises(Interrupted):
+        bench.ask()
+    assert time.monotonic() - begun < 15, "it did not wait for the stream"
+    assert [call.outcome for call in bench.log.calls()] == ["possibly billed"]
 
 
 def test_why_an_answer_ended_is_told(make: Make, answers: list[Any]) -> None:

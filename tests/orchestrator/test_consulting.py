@@ -128,6 +128,7 @@ def test_the_words_are_claudes_and_the_numbers_ours(api: MessagesApi, planned: R
     ours = plan_here()
     code, _, err = planned("--author", "claude")
     assert code == 0, err
+    assert all(re.search(rf"{role}: Claude answered after \d+ s", err) for role in ROLES)
     made = plan_here()
     assert (made.author, made.notes) == ("claude", ())
     for role in ROLES:

@@ -15,6 +15,7 @@ import pytest
 from mlagent.agents.claude_engineer import Shown, first_request, target_of
 from mlagent.agents.code_blocks import blocks_of
 from mlagent.agents.ml_engineer import FoldResult
+from mlagent.agents.model import Model
 from mlagent.contracts.evaluation import Difference, Score
 from mlagent.contracts.findings import ColumnRoles, Exploration, RoleFound
 from mlagent.contracts.search import Ablated, Node, SearchTree
@@ -133,13 +134,13 @@ def node(**more: Any) -> Node:
 
 def test_improve_is_told_what_the_parts_are_worth_and_the_others_are_not() -> None:
     shown = Shown(node(ablation=(CORE, NOISE, NEEDED)), CODE)
-    request = first_request("m", "r", "f", "improve", [shown], [])
+    request = first_request(Model("m"), "r", "f", "improve", [shown], [])
     asked = request["messages"][0]["content"][0]["text"]
     assert "without function core: -0.4 (-0.5 to -0.3), so it earns its keep" in asked
     assert "without function noise: -0.01 (-0.11 to +0.09), which is noise" in asked
     assert "Work on this part first: function core." in asked
     assert asked.count("</parts mark=") == 1
-    merged = first_request("m", "r", "f", "merge", [shown, shown], [])
+    merged = first_request(Model("m"), "r", "f", "merge", [shown, shown], [])
     assert "earns its keep" not in str(merged["messages"])
 
 

@@ -16,6 +16,7 @@ from mlagent.agents.claude_engineer import (
 )
 from mlagent.agents.code_edits import Edit, apply_edits, checked
 from mlagent.agents.fences import fenced
+from mlagent.agents.model import Model
 from mlagent.agents.registry import load_contract
 from mlagent.agents.tool_loop import mended_request
 from mlagent.content import Content
@@ -117,7 +118,10 @@ def test_requests_hold_to_the_sdks_types(operator: Operator) -> None:
     content = Content()
     contract = load_contract(content, "ml-engineer")
     shown = () if operator == "draft" else (PARENT,) * (2 if operator == "merge" else 1)
-    request = first_request("m", rules_of(content, contract), "facts", operator, shown, [node()])
+    model = Model("m", thinks=True, max_output=20_000)
+    request = first_request(model, rules_of(content, contract), "facts", operator, shown, [node()])
+    assert request["max_tokens"] <= 20_000
+    assert request["output_config"]["effort"] in ("medium", "high")
     assert fault(request, MessageCreateParamsNonStreaming) is None
     for answer in (
         reply(calls("submit_candidate", "7", summary="", code="")),
@@ -135,9 +139,9 @@ def test_requests_hold_to_the_sdks_types(operator: Operator) -> None:
 def test_the_prefix_is_the_same_in_every_step() -> None:
     content = Content()
     rules = rules_of(content, load_contract(content, "ml-engineer"))
-    first = first_request("m", rules, "facts", "draft", (), [])
+    first = first_request(Model("m"), rules, "facts", "draft", (), [])
     for operator, shown in (("draft", ()), ("improve", (PARENT,)), ("merge", (PARENT, PARENT))):
-        second = first_request("m", rules, "facts", operator, shown, [node()])  # type: ignore[arg-type]
+        second = first_request(Model("m"), rules, "facts", operator, shown, [node()])  # type: ignore[arg-type]
         assert first["system"] == second["system"]
         assert first["tools"] == second["tools"], "tools stand before the system prompt"
 

@@ -18,6 +18,7 @@ from planning_tables import churn, plan_of, task
 
 from mlagent.agents.claude_engineer import SUBMIT as SUBMIT_TOOL
 from mlagent.agents.claude_engineer import read_answer, write_candidate
+from mlagent.agents.model import Model
 from mlagent.agents.registry import load_contract
 from mlagent.agents.tool_loop import (
     LARGEST,
@@ -290,7 +291,7 @@ def test_without_the_tool_to_submit_nothing_is_asked(start: Start, api: Messages
     talk = start()
     with pytest.raises(MlagentError, match="does not allow 'submit_candidate'"):
         write_candidate(
-            talk.gateway, without("submit_candidate"), "m", "rules", "facts", "draft", (), ()
+            talk.gateway, without("submit_candidate"), Model("m"), "rules", "facts", "draft", (), ()
         )
     assert api.seen == []
 
