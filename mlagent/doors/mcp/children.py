@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -39,6 +40,7 @@ class Child:
 
     Attributes:
         before: run folders that were there when it started.
+        told_to_end: it was asked to stop, so that whatever it says at the end is no failure.
     """
 
     process: subprocess.Popen[bytes]
@@ -46,6 +48,7 @@ class Child:
     log: IO[bytes]
     runs: Path
     before: frozenset[str]
+    told_to_end: bool = False
 
     @property
     def alive(self) -> bool:
@@ -121,14 +124,10 @@ async def wait_for_run(child: Child) -> RunFolder:
 
 async def end(child: Child) -> None:
     """End a child as two Ctrl-C do."""
+    child.told_to_end = True
     for _ in range(2):
         child.process.send_signal(signal.SIGINT)  # does nothing when it has ended
         await anyio.sleep(SECOND_SIGNAL_S)
-    await see_out(child)
-
-
-async def see_out(child: Child) -> None:
-    """Wait until a child that was told to end has ended; kill it when it does not."""
     with anyio.move_on_after(GRACE_S):
         while child.alive:
             await anyio.sleep(POLL_S)
@@ -137,23 +136,41 @@ async def see_out(child: Child) -> None:
         await anyio.to_thread.run_sync(child.process.wait)
 
 
-async def stop_run(run: RunFolder) -> None:
+async def stop_run(run: RunFolder, mine: Child | None) -> None:
     """End whatever works on this run, here or started elsewhere, as two Ctrl-C do.
+
+    Args:
+        mine: the child of this server that works on it, or did.
 
     Raises:
         BadInput: nothing is at work on it.
     """
+    if mine is not None and mine.alive:
+        await end(mine)
+        return
     if not any(True for _ in holders(run)):
         raise BadInput(
             f"Nothing is at work on the run {run.id}.",
             remedy="mlagent_run_status says how it stands.",
         )
     for number in (signal.SIGINT, signal.SIGINT):
-        for pid in holders(run):
-            os.kill(pid, number)
+        _send(run, number)
         await anyio.sleep(SECOND_SIGNAL_S)
+    if not await _left(run):
+        _send(run, signal.SIGKILL)
+        await _left(run)
+
+
+def _send(run: RunFolder, number: signal.Signals) -> None:
+    for pid in list(holders(run)):
+        with suppress(ProcessLookupError):  # it has ended since it was listed
+            os.kill(pid, number)
+
+
+async def _left(run: RunFolder) -> bool:
+    """Whether nobody works on the run any more, after GRACE_S at most."""
     with anyio.move_on_after(GRACE_S):
         while any(True for _ in holders(run)):
             await anyio.sleep(POLL_S)
-    for pid in holders(run):
-        os.kill(pid, signal.SIGKILL)
+        return True
+    return False

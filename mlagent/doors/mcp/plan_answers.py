@@ -9,6 +9,7 @@ from mlagent.contracts.profile import ColumnProfile
 
 from .answers import AgentLine, ConflictLine, OptionLine, PlanAnswer, ReviewAnswer
 from .paging import clip, clipped
+from .wording import in_words
 
 NAME = 80
 SENTENCE = 240
@@ -19,7 +20,7 @@ def column_detail(column: ColumnProfile) -> dict[str, Any]:
     dumped = column.model_dump(mode="json", exclude_defaults=True)
     for name in ("name", "role", "dtype", "missing", "distinct"):
         dumped.pop(name, None)
-    dumped["why"] = clip(column.why, SENTENCE)
+    dumped["why"] = clip(in_words(column.why), SENTENCE)
     if "top" in dumped:
         dumped["top"] = [[clip(str(value), NAME), count] for value, count in column.top[:8]]
     return dumped
@@ -60,16 +61,18 @@ def agent_line(agent: str, plan: AgentPlan, selected: str | None, *, detailed: b
             option_line(name, option, detailed=detailed)
             for name, option in plan.implementation_options.items()
         ),
-        why=clip(plan.recommendation.rationale, SENTENCE),
-        conditions=clipped(plan.recommendation.conditions, 6, SENTENCE) if detailed else None,
-        questions=clipped(plan.questions_for_review, 3, 160),
+        why=clip(in_words(plan.recommendation.rationale), SENTENCE),
+        conditions=clipped(map(in_words, plan.recommendation.conditions), 6, SENTENCE)
+        if detailed
+        else None,
+        questions=clipped(map(in_words, plan.questions_for_review), 3, 160),
     )
 
 
 def option_line(name: str, option: Option, *, detailed: bool) -> OptionLine:
     """One option; `detailed` with its trade-offs."""
     texts = {
-        field: clipped(getattr(option, field), 6, SENTENCE)
+        field: clipped(map(in_words, getattr(option, field)), 6, SENTENCE)
         for field in ("pros", "cons", "risks", "dependencies")
     }
     return OptionLine(
@@ -86,17 +89,17 @@ def review_facts(review: Review, plan: Plan) -> dict[str, Any]:
     timeline = review.timeline_summary
     return {
         "decision": review.decision,
-        "reasons": clipped(review.reasons, 6, SENTENCE),
+        "reasons": clipped(map(in_words, review.reasons), 6, SENTENCE),
         "conflicts": tuple(
             ConflictLine(
                 kind=item.kind,
                 severity=item.severity,
-                what=clip(item.what, SENTENCE),
-                resolution=clip(item.resolution, SENTENCE),
+                what=clip(in_words(item.what), SENTENCE),
+                resolution=clip(in_words(item.resolution), SENTENCE),
             )
             for item in review.conflicts[:6]
         ),
-        "warnings": clipped(review.warnings, 5, 160),
+        "warnings": clipped(map(in_words, review.warnings), 5, 160),
         "seconds": None if timeline is None else round(timeline.total_with_buffer_hours * 3600, 1),
         "budget_seconds": plan.budget.seconds,
     }

@@ -34,7 +34,9 @@ from .plan_answers import (
     verdict_line,
 )
 from .roots import Place
+from .wording import in_words
 
+SHOWN = 12
 Table = Annotated[
     str | None,
     Field(description="CSV, Parquet or JSON Lines file. Default: mlagent.yaml, or the only one."),
@@ -45,9 +47,62 @@ def table_of(place: Place, data: str | None) -> Path | None:
     """The table that is meant, checked to lie inside the roots. Raises BadInput."""
     from mlagent.data.find import find_table
 
-    given = None if data is None else place.table(data, "table")
-    found = find_table(place.folder, given, read_settings(place.folder).data)
-    return None if found is None else place.table(found, "table")
+    if data is not None:
+        return named_table(place, data)
+    if configured := read_settings(place.folder).data:
+        found = find_table(place.folder, None, configured)
+        return None if found is None else place.table(found, "table")
+    offered, barred = tables_here(place)
+    if len(offered) > 1:
+        raise BadInput(
+            f"Several files here could be the table: {shown(offered)}.",
+            remedy=f'Choose one, for example: data="{offered[0].name}"',
+        )
+    if barred and not offered:
+        place.table(barred[0], "table")  # raises: why the only one is none for this client
+    return offered[0] if offered else None
+
+
+def named_table(place: Place, data: str) -> Path:
+    """The table that `data` names. Raises BadInput."""
+    offered, _ = tables_here(place)
+    here = f"Tables here: {shown(offered)}." if offered else "There is no table in the folder."
+    if not data.strip():
+        raise BadInput(
+            f"`data` is an empty text. {here}", remedy="Name a table, or leave `data` out."
+        )
+    if "://" in data:
+        raise BadInput(
+            f"{clip(data, SENTENCE)!r} is an address; only local files are read.",
+            remedy="Download it first, then name the file.",
+        )
+    path = place.table(data, "table")
+    if not path.is_file():
+        kind = "is a folder" if path.is_dir() else "does not exist"
+        raise BadInput(f"The table {clip(data, SENTENCE)!r} {kind}.", remedy=here)
+    return path
+
+
+def tables_here(place: Place) -> tuple[list[Path], list[Path]]:
+    """Files that could be the table: those that this client may name, and the others."""
+    from mlagent.data.find import find_table
+
+    offered: list[Path] = []
+    barred: list[Path] = []
+
+    def sort(path: Path) -> bool:
+        if not place.project.is_output(path):
+            (offered if place.may_be_table(path) else barred).append(path)
+        return True
+
+    find_table(place.folder, ours=sort)
+    return offered, barred
+
+
+def shown(paths: list[Path]) -> str:
+    """The names, for a sentence."""
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(repr(clip(path.name, NAME)) for path in paths[:SHOWN]) + more
 
 
 def mlagent_profile(
@@ -92,7 +147,7 @@ def mlagent_profile(
         format=ref.format,
         rows=found.rows,
         duplicate_rows=found.duplicate_rows,
-        notes=clipped((*ref.notes, *found.notes), 5, SENTENCE),
+        notes=clipped(map(in_words, (*ref.notes, *found.notes)), 5, SENTENCE),
         columns=columns,
     )
     listed = ", ".join(f"{column.name} ({column.role})" for column in columns)
@@ -158,14 +213,16 @@ def mlagent_plan(
         metric=spec.metric,
         inferred=clipped(
             (
-                f"{item.field} = {item.value} ({item.confidence}): {item.how}"
+                f"{item.field} = {item.value} ({item.confidence}): {in_words(item.how)}"
                 for item in spec.inferred
                 if item.confidence != "given"
             ),
             6,
             160,
         ),
-        refused=clipped((f"{item.what}: {item.why}" for item in made.routing.refused), 4, SENTENCE),
+        refused=clipped(
+            (f"{item.what}: {in_words(item.why)}" for item in made.routing.refused), 4, SENTENCE
+        ),
         agents=tuple(
             agent_line(agent, plan, made.selection.get(agent), detailed=detailed)
             for agent, plan in made.agent_plans.items()

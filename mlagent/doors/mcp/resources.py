@@ -13,6 +13,7 @@ from mlagent.contracts.errors import MlagentError
 from mlagent.templates.environment import render
 
 from .calls import Ctx, place_of_resource
+from .wording import in_words
 
 if TYPE_CHECKING:
     from .server import Server
@@ -30,7 +31,7 @@ async def contract_file(agent: str) -> str:
             raise ResourceNotFoundError(f"There is no agent {agent!r}. Known: {', '.join(roles)}.")
         return content.text(f"contracts/{agent}.yaml")
     except MlagentError as problem:
-        raise ResourceError(str(problem)) from problem
+        raise ResourceError(in_words(str(problem))) from problem
 
 
 async def run_report(id: str, ctx: Ctx) -> str | InputRequiredResult:
@@ -56,7 +57,7 @@ async def run_file(ctx: Ctx, name: str, file: str) -> str | InputRequiredResult:
             raise ResourceNotFoundError(f"Run {run.id} has no {file}: {state}.")
         text = path.read_text(encoding="utf-8")
     except MlagentError as problem:
-        raise ResourceError(str(problem)) from problem
+        raise ResourceError(in_words(str(problem))) from problem
     except (OSError, UnicodeDecodeError) as problem:
         raise ResourceError(f"{file} of run {name!r} cannot be read: {problem}.") from problem
     return text if len(text) <= LARGEST else f"{text[:LARGEST]}\n... cut: the rest is in {path}\n"

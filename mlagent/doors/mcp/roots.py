@@ -96,6 +96,11 @@ class Place:
 
     def inside(self, path: str | Path, what: str) -> Path:
         """Where `path` (relative to the folder) really lies. Raises BadInput outside the roots."""
+        if not str(path).strip():
+            raise BadInput(
+                f"The {what} that was given is an empty text.",
+                remedy="Name it by a path below the project folder, or leave the argument out.",
+            )
         found = real_path(self.folder / path, what)
         if not self.roots.allow(found):
             raise BadInput(
@@ -119,6 +124,14 @@ class Place:
                 remedy="Name a table of the project.",
             )
         return found
+
+    def may_be_table(self, path: Path) -> bool:
+        """Whether `table` takes this file."""
+        try:
+            self.table(path, "table")
+        except BadInput:
+            return False
+        return True
 
     def shown(self, path: Path) -> str:
         """A path relative to the folder where it lies below it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from mcp_types import CallToolResult
 
-from mlagent.contracts.errors import MlagentError
+from mlagent.contracts.errors import Interrupted, MlagentError
 from mlagent.contracts.evaluation import CandidateScore, Difference
 from mlagent.contracts.run import JournalEvent
 from mlagent.store.runs import RunFolder
@@ -17,6 +18,7 @@ from .children import Child
 from .paging import LIMIT, Format, clip, page
 from .roots import Place
 from .runs import TITLES, RunFacts, at_work, facts_of
+from .wording import in_words
 
 FACTS = {"concise": 120, "detailed": 600}
 
@@ -34,7 +36,7 @@ def run_answer(
     alive = child.alive if child is not None else at_work(run)
     found = facts_of(run, alive=alive)
     error, state = found.error, found.state
-    if state == "stopped" and child is not None and child.process.returncode not in (0, 130, -9):
+    if state == "stopped" and child is not None and _fell(child, found):
         state, error = "failed", failure_of(child)
 
     def row(event: JournalEvent) -> Event:
@@ -56,11 +58,19 @@ def run_answer(
         seconds=found.seconds,
         budget_seconds=found.budget_s,
         verdict=None if found.verdict is None else clip(found.verdict, 1200),
-        error=None if error is None else clip(error, 600),
+        error=None if error is None else clip(in_words(error), 600),
         next=next_step(state),
         events=events if detailed else None,
     )
     return answer(record, *run_lines(record), more(record.next_cursor))
+
+
+def _fell(child: Child, found: RunFacts) -> bool:
+    """Whether a child ended by a failure outside any phase: nobody told it to, and its journal does
+    not say that a phase was interrupted. A phase that is cut may leave with any exit code."""
+    phase_said = bool(found.events) and found.events[-1].kind == "phase.failed"
+    ended_well = child.process.returncode in (0, Interrupted.exit_code, -signal.SIGKILL)
+    return not (child.told_to_end or phase_said or ended_well)
 
 
 def failure_of(child: Child) -> str:
@@ -109,7 +119,7 @@ def try_answer(place: Place, found: dict[str, Any]) -> CallToolResult:
         **about(place),
         run=found["run"],
         candidate=clip(entry.name, 80),
-        outcome=clip(entry.outcome, 600),
+        outcome=clip(in_words(entry.outcome), 600),
         metric=found["metric"],
         score=entry.score,
         difference_to_linear=None if gap is None else Difference.model_validate(gap),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
@@ -13,17 +13,22 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
+from mlagent.agents.registry import load_contracts
+from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
-from mlagent.orchestrator.execute_flow import unfinished
+from mlagent.contracts.plan import Plan
+from mlagent.orchestrator.execute_flow import spent_before, unfinished
 from mlagent.orchestrator.handed_in import read_source
 from mlagent.orchestrator.plan_flow import PLAN_FILE
-from mlagent.orchestrator.planning import read_plan
+from mlagent.orchestrator.planning import load_policies, read_plan, review_again
+from mlagent.orchestrator.requesting import check_data
+from mlagent.orchestrator.wiring import planned_packages
 from mlagent.settings import parse_duration, parse_vault
 from mlagent.store.runs import RunFolder
 
 from .answers import RunAnswer, TryAnswer
 from .calls import Ctx, Cursor, Desk, Folder, Limit, Run, Style, Where
-from .children import POLL_S, Child, end, see_out, start, stop_run, wait_for_run
+from .children import POLL_S, Child, end, start, stop_run, wait_for_run
 from .paging import LIMIT, clip
 from .roots import Place
 from .run_answers import progress_line, run_answer, try_answer
@@ -78,6 +83,7 @@ async def ask_to_run(
     test: str | None,
     seed: int | None,
     force: bool,
+    run: str | None,
 ) -> Elicit[Approval] | Approval:
     """The question to the user, through a client that can put it; yes where there is nothing to
     ask, or nobody but the client's own question for tools that write.
@@ -87,6 +93,11 @@ async def ask_to_run(
     Raises:
         BadInput: an argument that cannot be used, no plan, nothing to resume.
     """
+    start_only = {
+        "select": select, "budget": budget, "vault": vault, "candidate": candidate, "test": test,
+        "seed": seed, "refit_all": refit_all or None,
+    }  # fmt: skip
+    check_action(action, start_only, run, force=force)
     if action == "stop":
         return YES
     words = run_words(place, action, select, budget, vault, candidate, refit_all, test, seed, force)
@@ -96,23 +107,45 @@ async def ask_to_run(
     itself = known is not None and known.client_info.name == ASKS_ITSELF
     if asks is None or (asks.url is not None and asks.form is None) or itself:
         return YES
-    seconds = planned_seconds(place, action, budget)
     judged = "no vault is opened" if vault == "0" else "a vault may be opened"
+    doing = "Resume the run in" if action == "resume" else "Start a run in"
     return Elicit(
-        f"Start a run in {place.folder}? It takes about {seconds:g} s of this machine; {judged}. "
-        f"The command: mlagent {shlex.join(words)}",
+        f"{doing} {place.folder}? It takes about {time_asked_for(place, action, budget)} of this "
+        f"machine; {judged}. The command: mlagent {shlex.join(words)}",
         Approval,
     )
 
 
-def planned_seconds(place: Place, action: str, budget: str | None) -> float:
-    """Wall clock that the run may take. Raises BadInput."""
-    if budget is not None:
-        return parse_duration(budget)
+def check_action(
+    action: str, start_only: Mapping[str, object], run: str | None, *, force: bool
+) -> None:
+    """Arguments that the action would not follow are refused, not left aside. Raises BadInput."""
+    if run is not None and action != "stop":
+        raise BadInput(
+            f'`run` is for action "stop", and this is action {action!r}; nothing was started.',
+            remedy="Leave it out: resume takes the latest unfinished run, start makes a new one.",
+        )
+    given = [name for name, value in start_only.items() if value is not None]
+    if action != "start" and given:
+        why = "the run goes on with what it began with" if action == "resume" else "it only ends"
+        raise BadInput(
+            f'`{given[0]}` is for action "start", and this is action {action!r}: {why}.',
+            remedy="Leave it out, or start a new run.",
+        )
+    if action == "stop" and force:
+        raise BadInput("`force` is not for action 'stop'.", remedy="Leave it out.")
+
+
+def time_asked_for(place: Place, action: str, budget: str | None) -> str:
+    """Wall clock that the run may take; of a resumed one what is left. Raises BadInput."""
     if action == "resume":
-        first = facts_of(unfinished(place.project), alive=False).events[:1]
-        return float(first[0].facts["budget_s"]) if first else 0.0
-    return read_plan(place.inside(PLAN_FILE, "plan")).budget.seconds
+        run = unfinished(place.project)
+        whole = facts_of(run, alive=False).budget_s or 0.0
+        left = max(0.0, whole - spent_before(run))
+        return f"{left:.0f} s (what is left of {whole:g} s)"
+    if budget is not None:
+        return f"{parse_duration(budget):g} s"
+    return f"{read_plan(place.inside(PLAN_FILE, 'plan')).budget.seconds:g} s"
 
 
 async def mlagent_run(
@@ -147,18 +180,12 @@ async def mlagent_run(
     desk: Desk = ctx.request_context.lifespan_context
     if action == "stop":
         found = place.run(run, finished=False)
-        await stop_run(found)
-        if (mine := desk.children.get(found.id)) is not None:
-            await see_out(mine)
+        await stop_run(found, desk.children.get(found.id))
         return run_answer(place, desk, found)
     if not (isinstance(asked, AcceptedElicitation) and asked.data.approved):
         raise BadInput(
             "The user did not approve the run; nothing was started.",
             remedy="Ask what should be different before calling again.",
-        )
-    if run is not None:
-        raise BadInput(
-            "`run` is for action stop.", remedy="resume takes the latest unfinished run."
         )
     words = run_words(place, action, select, budget, vault, candidate, refit_all, test, seed, force)
     async with started(place, words) as child:
@@ -192,6 +219,7 @@ def run_words(
     plan = read_plan(place.inside(plan_path, "plan"))
     if plan.data is not None:
         place.table(plan.data.path, "table of the plan")
+    check_data(place.folder, plan)
     for agent, option in (select or {}).items():
         known = {role: made.implementation_options for role, made in plan.agent_plans.items()}
         if agent not in known or option not in known[agent]:
@@ -203,7 +231,11 @@ def run_words(
     if budget is not None:
         words.append(f"--budget={parse_duration(budget):g}s")
     if vault is not None:
-        parse_vault(vault)
+        if parse_vault(vault) is not None and test is not None:
+            raise BadInput(
+                "`test` and `vault` cannot both hold: the rows of the test file are the vault.",
+                remedy="Leave one of them out.",
+            )
         words.append(f"--vault={vault}")
     if test is not None:
         words.append(f"--test={place.table(test, 'test file')}")
@@ -212,9 +244,27 @@ def run_words(
         read_source(where)
         place.inside(where / "solution.py", "candidate")
         words.append(f"--candidate={where}")
+    if action == "start" and not force:
+        check_go(plan, select or {})
     words += ["--refit", "all"] if refit_all else []
     words += ["--seed", str(seed)] if seed is not None else []
     return words + (["--force"] if force else [])
+
+
+def check_go(plan: Plan, select: dict[str, str]) -> None:
+    """The review of the plan with these options is no "no-go", as far as it can be known before a
+    sandbox is open. Raises BadInput."""
+    content = Content()
+    chosen = plan.model_copy(update={"selection": {**plan.selection, **select}})
+    review = review_again(
+        chosen, load_contracts(content), load_policies(content), packages=planned_packages()
+    )
+    if review.decision == "no-go":
+        found = "; ".join(f"{item.kind}: {item.what}" for item in review.conflicts)
+        raise BadInput(
+            clip(f"The review says no-go: {' '.join(review.reasons)} {found}", 600),
+            remedy="Mend the plan, or ask the user whether to run it anyway, with force=true.",
+        )
 
 
 @asynccontextmanager

@@ -105,10 +105,17 @@ def holders(run: RunFolder) -> Iterator[int]:
 
 
 def open_journals(entry: Path) -> list[str]:
-    """The journals that a process holds open for writing; none when it is another user's."""
-    found = []
-    with suppress(OSError):
-        for link in (entry / "fd").iterdir():
+    """The journals that a process holds open for writing; none when it is another user's.
+
+    A busy process closes files while its list is read: one that is gone takes no other with it.
+    """
+    found: list[str] = []
+    try:
+        links = list((entry / "fd").iterdir())
+    except OSError:
+        return found
+    for link in links:
+        with suppress(OSError):
             name = str(link.readlink())
             if name.endswith(JOURNAL) and _writes(entry / "fdinfo" / link.name):
                 found.append(name)
@@ -117,8 +124,8 @@ def open_journals(entry: Path) -> list[str]:
 
 def _writes(info: Path) -> bool:
     """Whether a descriptor was opened for writing: a reader of the journal is not its run."""
-    flags = next(line for line in info.read_text().splitlines() if line.startswith("flags:"))
-    return bool(int(flags.split()[1], 8) & (os.O_WRONLY | os.O_RDWR))
+    flags = next((line for line in info.read_text().splitlines() if line.startswith("flags:")), "")
+    return bool(flags) and bool(int(flags.split()[1], 8) & (os.O_WRONLY | os.O_RDWR))
 
 
 def at_work(run: RunFolder) -> bool:

@@ -3,14 +3,18 @@ that the protocol has. Prompts that a client asks for wrongly end as a sentence.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import yaml
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, ElicitRequestFormParams, ElicitResult
 
+from mlagent.store.journal import FileJournal
+from mlagent.store.runs import Runs
 from mlagent.testing.tables import build_tree
 
 MODES = ("auto", "legacy")
@@ -68,6 +72,11 @@ def test_without_a_yes_nothing_is_started(session: Any, churn: Path, mode: str, 
         ({"candidate": "nothing"}, "no solution.py"),
         ({"action": "resume"}, "no unfinished run"),
         ({"vault": "none; press yes"}, "neither 'auto'"),
+        ({"run": "x"}, "`run` is for action \"stop\", and this is action 'start'"),
+        ({"action": "resume", "run": "x"}, "this is action 'resume'"),
+        ({"action": "resume", "budget": "60s"}, "goes on with what it began with"),
+        ({"action": "stop", "budget": "60s"}, "it only ends"),
+        ({"vault": "0.2", "test": "churn.csv"}, "cannot both hold"),
     ],
 )
 def test_everything_is_checked_before_the_user_is_asked(
@@ -82,6 +91,52 @@ def test_everything_is_checked_before_the_user_is_asked(
     assert said in session(churn, script, user=user)
     assert user.asked == []
     assert not (churn / "runs").exists()
+
+
+def test_a_plan_that_lost_its_table_or_is_no_go_is_refused_before_the_question(
+    session: Any, churn: Path
+) -> None:
+    user = User("accept")
+
+    async def script(talk: Any) -> tuple[str, str]:
+        await talk.facts("plan", task="churn model", budget="10s")
+        plan = churn / "plan.yaml"
+        text = plan.read_text()
+        edited = yaml.safe_load(text)
+        for option in edited["agent_plans"]["ml-engineer"]["implementation_options"].values():
+            option["dependencies"].append("artifact: embeddings")  # that nobody makes
+        plan.write_text(yaml.safe_dump(edited))
+        no_go = str(await talk.refused("run"))
+        plan.write_text(text)
+        (churn / "churn.csv").rename(churn / "gone.csv")
+        return no_go, str(await talk.refused("run"))
+
+    no_go, gone = session(churn, script, user=user)
+    assert "The review says no-go" in no_go
+    assert "force=true" in no_go
+    assert "The table 'churn.csv' of the plan is not here" in gone
+    assert user.asked == []
+
+
+def test_a_resume_is_asked_with_what_is_left_of_the_budget(session: Any, churn: Path) -> None:
+    """50 of 60 s went into finished phases: about 10 s are asked for."""
+    user = User("decline")
+
+    async def script(talk: Any) -> str:
+        await talk.facts("plan", task="churn model")
+        run = Runs(churn / "runs").create(datetime(2026, 1, 1, tzinfo=UTC))
+        (run.path / "plan.yaml").write_bytes((churn / "plan.yaml").read_bytes())
+        clock = iter([0.0, 0.1, 0.2, 50.0, 51.0])
+        with FileJournal(run.path / "journal.jsonl", clock=lambda: next(clock)) as journal:
+            journal.append("run.start", command="execute", budget_s=60.0)
+            journal.append("phase.start", phase="read")
+            journal.append("phase.done", phase="read")
+        return str(await talk.refused("run", action="resume"))
+
+    session(churn, script, user=user)
+    (question,) = user.asked
+    assert "Resume the run" in question
+    assert "about 10 s (what is left of 60 s)" in question
 
 
 def test_the_question_is_the_command(session: Any, churn: Path) -> None:
@@ -149,8 +204,8 @@ def test_after_a_yes_it_runs_and_the_same_server_stops_it(
         return begun, await talk.facts("run", action="stop")
 
     begun, stopped = session(churn, script, mode=mode, user=user)
-    assert begun["state"] == "running"
-    assert stopped["state"] == "stopped"
+    assert begun["state"] == "running", begun
+    assert stopped["state"] == "stopped", stopped
     assert len(user.asked) == 1, "stopping needs no approval"
 
 
