@@ -1,8 +1,10 @@
 """Head against base on the same judged rows.
 
 Guarantees: every number is measured here from the runs' judged predictions, under the settings of
-the base commit (cost, quantile) and with paired weights; without the same rows there is no
-difference, only the reason. Does not correct the intervals for the number of metrics.
+the base commit (cost, quantile); the difference to the base with paired weights, and without the
+same rows there is none, only the reason. A score of one run that comes out as that run measured it
+keeps the run's own interval: one number, one interval. Does not correct the intervals for the
+number of metrics.
 """
 
 from __future__ import annotations
@@ -11,21 +13,34 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.evaluation import Score
+from mlagent.contracts.evaluation import Difference, Evaluation, Score
 from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.pr_report import MetricRow, SliceRow, Standing
 from mlagent.data.drift import clip
 from mlagent.orchestrator.looking import paired
 from mlagent.orchestrator.saved import Saved, read_predictions
-from mlagent.referee.intervals import JudgedMany, judge_many, score_many
-from mlagent.referee.metrics import applicable
+from mlagent.referee.intervals import (
+    DRAWS,
+    JudgedMany,
+    difference_of,
+    interval,
+    judge_many,
+    paired_draws,
+    prepare_judged,
+    score_many,
+    training_spread,
+)
+from mlagent.referee.metrics import applicable, point, sign
 from mlagent.referee.scoring import scoring
 from mlagent.referee.truth import Undefined
 from mlagent.settings import Settings
 
+from .dev_rows import with_training_rows
 from .run_facts import RunFacts
 
 SEED = 0
+"""Of the paired weights; that of `mlagent compare`."""
+EQUAL = 1e-9
 WORST = 5
 FEWEST_ROWS = 10
 
@@ -58,7 +73,7 @@ def compare(
         BadInput: the head has no judged predictions, or the settings do not fit its task.
     """
     options = _options(head, settings)
-    saved = read_predictions(head.run, head.task)
+    saved = _read(head, "model")
     own = judge_many(
         head.task.metric or "",
         saved.truth,
@@ -74,9 +89,10 @@ def compare(
         standing, reason = "base not evaluated", why_no_base
     else:
         try:
-            other = paired(head.run, base.run).saved[1]
+            other = with_training_rows(paired(head.run, base.run).saved[1], base.seal)
         except BadInput as problem:
             standing, reason = "not comparable", str(problem)
+    own = _as_the_run_has_it(own, head.evaluation)
     metrics = _metric_rows(head, base, saved, other, own.scores["model"], options)
     return Compared(standing, clip(reason, 1000), len(saved.rows), metrics, own)
 
@@ -98,11 +114,42 @@ def _cut(facts: RunFacts) -> float:
 def _one(facts: RunFacts, name: str) -> Any:
     """Predictions of the model, linear or dummy; linear is the model itself where it ships."""
     try:
-        return read_predictions(facts.run, facts.task, name).model
+        return _read(facts, name).model
     except BadInput:
         if name != "linear":
             raise
-        return read_predictions(facts.run, facts.task).model
+        return _read(facts, "model").model
+
+
+def _read(facts: RunFacts, name: str) -> Saved:
+    return with_training_rows(read_predictions(facts.run, facts.task, name), facts.seal)
+
+
+def _as_the_run_has_it(own: JudgedMany, evaluation: Evaluation) -> JudgedMany:
+    """The run's own intervals of the scores and differences that come out as it measured them."""
+    stored = {"model": evaluation.model, **evaluation.baselines}
+    scores = {name: _same(score, stored.get(name)) for name, score in own.scores.items()}
+    gaps = {"linear": evaluation.difference_to_linear, "dummy": evaluation.difference_to_dummy}
+    return JudgedMany(
+        scores, {name: _same_gap(gap, gaps.get(name)) for name, gap in own.differences.items()}
+    )
+
+
+def _same(mine: Score, stored: Score | None) -> Score:
+    """The stored score where it is the same number of the same rows."""
+    if stored is None or stored.n != mine.n or abs(stored.value - mine.value) > EQUAL:
+        return mine
+    return stored
+
+
+def _same_gap(mine: Difference, stored: Difference | None) -> Difference:
+    if stored is None or abs(stored.value - mine.value) > EQUAL:
+        return mine
+    return stored
+
+
+def _stored(evaluation: Evaluation, metric: str) -> Score | None:
+    return evaluation.model if metric == evaluation.metric else evaluation.metrics.get(metric)
 
 
 def _metric_rows(
@@ -121,7 +168,7 @@ def _metric_rows(
     for name in (first, *(name for name in names if name != first)):
         try:
             if other is None or base is None:
-                rows.append(_alone(name, first, mine, primary, _cut(head), options))
+                rows.append(_alone(name, first, mine, primary, head, options))
             else:
                 rows.append(_pair(name, first, head, base, mine, other, options))
         except Undefined:
@@ -131,16 +178,28 @@ def _metric_rows(
 
 
 def _alone(
-    name: str, first: str, mine: Saved, primary: Score, cut: float, options: dict[str, Any]
+    name: str,
+    first: str,
+    mine: Saved,
+    primary: Score,
+    facts: RunFacts,
+    options: dict[str, Any],
 ) -> MetricRow:
-    head = primary
+    head, cut, evaluation = primary, _cut(facts), facts.evaluation
     if name != first:
         found = score_many(
-            [name], mine.truth, mine.model, seed=SEED, threshold=cut, **_rows(mine), **options
+            [name],
+            mine.truth,
+            mine.model,
+            seed=SEED,
+            threshold=cut,
+            serves=first,
+            **_rows(mine),
+            **options,
         )
         if name not in found:
             raise Undefined(f"{name} has no value on these rows.")
-        head = found[name]
+        head = _same(found[name], _stored(evaluation, name))
     return MetricRow(
         metric=name, direction=METRICS[name].direction, primary=name == first, head=head
     )
@@ -155,22 +214,33 @@ def _pair(
     other: Saved,
     options: dict[str, Any],
 ) -> MetricRow:
-    judged = judge_many(
-        name,
-        mine.truth,
-        {"head": mine.model, "base": other.model},
-        seed=SEED,
-        thresholds={"head": _cut(head), "base": _cut(base)},
-        **_rows(mine),
-        **options,
-    )
+    """Both scores and their difference, from weights that both see. As `judge_many`, but over folds
+    both keep the thresholds that serve the task's metric."""
+    prepared = [
+        prepare_judged(
+            name, mine.truth, saved.model, mine.folds, first, threshold=_cut(facts), **options
+        )
+        for saved, facts in ((mine, head), (other, base))
+    ]
+    values = [point(name, one, mine.truth) for one in prepared]
+    drawn = paired_draws(prepared, mine.truth.n, draws=DRAWS, seed=SEED, clusters=mine.clusters)
+    spread, way = training_spread(mine.folds), sign(name)
+    scores = [
+        _same(
+            interval(name, mine.truth, value, draws, len(mine.rows), spread),
+            _stored(facts.evaluation, name),
+        )
+        for value, draws, facts in zip(values, drawn, (head, base), strict=True)
+    ]
     return MetricRow(
         metric=name,
         direction=METRICS[name].direction,
         primary=name == first,
-        base=judged.scores["base"],
-        head=judged.scores["head"],
-        difference=judged.differences["base"],
+        base=scores[1],
+        head=scores[0],
+        difference=difference_of(
+            way * (scores[0].value - scores[1].value), way * (drawn[0] - drawn[1]), spread
+        ),
     )
 
 

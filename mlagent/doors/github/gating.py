@@ -138,7 +138,7 @@ def _leakage(head: RunFacts, base: RunFacts | None) -> PrGate:
         "at_most",
         base is not None,
         OWN,
-        f"{here} columns predict the target almost alone and were kept; the base keeps {before}",
+        f"columns that predict the target almost alone, kept: {here}; the base keeps {before}",
         threshold=float(before),
         value=float(here),
     )

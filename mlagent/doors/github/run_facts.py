@@ -25,6 +25,7 @@ MB = 2**20
 ROC_STEPS = 11
 RESIDUAL_BINS = 15
 LONGEST = 1000
+ENGINEER: Role = "ml-engineer"
 
 
 @dataclass(frozen=True)
@@ -173,10 +174,19 @@ def plan_rows(facts: RunFacts, base: RunFacts | None) -> tuple[PlanRow, ...]:
                 approach=clip(option.approach, LONGEST),
                 base_option=None if base is None else base.selection.get(role),
                 estimated_s=round(option.time_estimate_hours * 3600, 2),
-                actual_s=facts.spent.get(role),
+                actual_s=facts.spent.get(role) if _ran(facts, role, name) else None,
             )
         )
     return tuple(rows)
+
+
+def _ran(facts: RunFacts, role: Role, option: OptionName) -> bool:
+    """Whether the option was begun at all. The ml-engineer's seconds are also those of linear,
+    which runs without it, or of a candidate that was handed in for it."""
+    board = facts.evaluation.leaderboard
+    if role != ENGINEER or not board:
+        return True
+    return any(one.name == option and (one.score or one.fit_seconds) for one in board)
 
 
 def cost_of(facts: RunFacts, base: RunFacts | None) -> Cost:

@@ -55,17 +55,17 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
     """What the templates of templates/pr/ may show."""
     verdict = report.verdict
     failed = report.failed
-    required = [gate for gate in report.gates if gate.required]
     return {
         "report": report,
         "links": links,
         "run_url": None if links.run is None else Safe(links.run),
         "mark": Safe("❌" if failed else MARKS[verdict]),
-        "title": Safe(TITLES[report.standing if verdict == "not compared" else verdict]),
+        "title": title(report),
+        "other_commit": other_commit(report),
+        "notes": [note for note in report.notes if note != other_commit(report)],
         "sentence": headline(report),
         "ships": shipped(report),
-        "required": len(required),
-        "failed": len(failed),
+        "passed": passed(report),
         "commits": commits(report),
         "gates": [gate_row(gate) for gate in report.gates],
         "rails": rail_rows(report),
@@ -78,6 +78,37 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
         "reproduce": reproduce(report),
         "plots": plot_values(report),
     }
+
+
+def title(report: PrReport) -> Safe:
+    """The verdict, and that it is of another commit where it is."""
+    verdict = report.verdict
+    said = TITLES[report.standing if verdict == "not compared" else verdict]
+    return Safe(f"{said}, but at another commit than the head" if other_commit(report) else said)
+
+
+def other_commit(report: PrReport) -> str:
+    """The sentence that the run was made at another commit than the head; '' where it was not. Such
+    a run measures no gate, every other one does."""
+    if any(gate.outcome != "not measured" for gate in report.gates):
+        return ""
+    return next((gate.evidence for gate in report.gates), "")
+
+
+def passed(report: PrReport) -> Safe:
+    """How many of the required gates passed."""
+    required, failed = sum(gate.required for gate in report.gates), len(report.failed)
+    if required == 0:
+        return Safe("No gate is required.")
+    if failed == 0:
+        one = "The required gate passed."
+        return Safe(one if required == 1 else f"All {required} required gates passed.")
+    if other_commit(report):
+        return Safe("**No gate is measured.**")
+    one = "**The required gate did not pass.**"
+    return Safe(
+        one if required == 1 else f"**{failed} of {required} required gates did not pass.**"
+    )
 
 
 def headline(report: PrReport) -> Safe:
@@ -119,9 +150,12 @@ def _judged(report: PrReport) -> str:
 
 
 def commits(report: PrReport) -> list[tuple[Safe, Safe]]:
-    """Head, base, merge base and data hash, each with what it is."""
+    """Head, base, merge base and data hash, each with what it is; the run's own commit where it is
+    another one."""
+    head = report.head_commit
     found = [
-        ("head", report.head_commit),
+        ("run at", report.head.commit if other_commit(report) else None),
+        ("head", None if other_commit(report) and head == report.head.commit else head),
         ("base", report.base_commit),
         ("merge base", report.merge_base),
     ]
@@ -240,7 +274,9 @@ def plan_rows(report: PrReport) -> list[dict[str, Any]]:
                 "option": Safe(f"{option} (base: {one.base_option})" if changed else option),
                 "approach": one.approach,
                 "estimated": Safe(numbers.seconds(one.estimated_s)),
-                "actual": Safe(numbers.seconds(one.actual_s)),
+                "actual": Safe(
+                    "did not run" if one.actual_s is None else numbers.seconds(one.actual_s)
+                ),
             }
         )
     return rows

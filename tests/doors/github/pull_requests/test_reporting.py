@@ -14,8 +14,9 @@ from reported import gate, report_of, text_of
 
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput, PrerequisiteMissing
-from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.evaluation import CandidateScore, Evaluation
 from mlagent.contracts.pr_report import PrReport
+from mlagent.data.frames import read_frame, write_frame
 from mlagent.doors.github.comment import Links, compose
 from mlagent.doors.github.markdown import code, inline
 from mlagent.doors.github.reporting import build_report
@@ -130,7 +131,95 @@ def test_the_plan_has_estimate_and_actual_of_each_agent(heads: Heads) -> None:
     assert rows["ml-engineer"].option == "option_a"
     assert all(row.estimated_s > 0 for row in report.plan)
     real = build_report(heads.folder, heads.base_run, None, None)
-    assert all(row.actual_s is not None and row.actual_s > 0 for row in real.plan)
+    others = [row for row in real.plan if row.agent != "ml-engineer"]
+    assert all(row.actual_s is not None and row.actual_s > 0 for row in others)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fit_seconds", "ran"),
+    [
+        ("no score: the budget was used up", 0.0, False),
+        ("no score: stopped by the user", None, False),
+        ("no score: time", 3.5, True),
+    ],
+)
+def test_an_option_that_never_ran_has_no_actual_time(
+    heads: Heads, outcome: str, fit_seconds: float | None, ran: bool
+) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "linear"))
+    before = run.read("evaluation.json", Evaluation)
+    board = tuple(
+        CandidateScore(name=name, score=score, outcome=said, fit_seconds=seconds)
+        for name, score, said, seconds in (
+            ("linear", before.model, "ok", 0.5),
+            ("option_a", None, outcome, fit_seconds),
+        )
+    )
+    run.write("evaluation.json", before.model_copy(update={"leaderboard": board}))
+    report = report_of(heads)
+    rows = {row.agent: row for row in report.plan}
+    assert (rows["ml-engineer"].actual_s is not None) == ran
+    assert rows["data-explorer"].actual_s is not None
+    (line,) = [one for one in text_of(report).splitlines() if one.startswith("| ml-engineer |")]
+    assert line.endswith("| did not run |") != ran
+
+
+def test_a_score_has_one_interval_in_the_run_and_in_the_report(heads: Heads) -> None:
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "better"))
+    ran = run.read("evaluation.json", Evaluation)
+    base = RunFolder(heads.folder / "runs" / heads.base_run).read("evaluation.json", Evaluation)
+    for report in (report_of(heads), report_of(heads, base=None)):
+        for row in report.metrics:
+            assert row.head == ran.metrics[row.metric]
+            assert row.base is None or row.base == base.metrics[row.metric]
+        gates = {one.name: one for one in report.gates}
+        for name, gap in (
+            ("better-than-dummy", ran.difference_to_dummy),
+            ("better-than-linear", ran.difference_to_linear),
+        ):
+            found = gates[name]
+            assert (found.value, found.low, found.high) == (gap.value, gap.low, gap.high)
+    low, high = f"{ran.model.low:.4f}", f"{ran.model.high:.4f}"
+    assert f"(95 % interval {low} to {high})" in text_of(report_of(heads, base=None))
+
+
+def test_a_score_that_comes_out_otherwise_is_measured_anew(heads: Heads) -> None:
+    """The run's words are not taken for a number that its own predictions do not have."""
+    run = RunFolder(heads.folder / "runs" / add_run(heads, "worse"))
+    before = run.read("evaluation.json", Evaluation)
+    said = before.model.model_copy(update={"value": 0.99, "low": 0.98, "high": 1.0})
+    run.write(
+        "evaluation.json",
+        before.model_copy(update={"model": said, "metrics": {**before.metrics, "roc_auc": said}}),
+    )
+    row = report_of(heads).metrics[0]
+    assert row.head.value == pytest.approx(before.model.value)
+    assert row.head.low < before.model.value < row.head.high < 0.98
+
+
+def test_without_a_vault_intervals_are_as_wide_as_the_runs(heads: Heads) -> None:
+    """Over folds the file of predictions holds no training rows, and the width needs them."""
+    words = ("execute", "--vault", "0", "--budget", "12s", "--seed", "3")
+    done = mlagent(heads.folder, *words)
+    assert done.returncode == 0, done.stderr
+    (run,) = [one for one in (heads.folder / "runs").glob("2*") if one.name != heads.base_run]
+    ran = RunFolder(run).read("evaluation.json", Evaluation)
+    report = report_of(heads, base=None)
+    assert report.rows == ran.model.n
+    for row in report.metrics:
+        assert row.head == ran.metrics[row.metric], row.metric
+    assert gate(report, "better-than-dummy") == "pass"
+
+    twin = run.parent / "20990101-000000-01"
+    shutil.copytree(run, twin)
+    file = twin / "predictions" / "oof.parquet"
+    frame = read_frame(file)
+    frame[ran.model_name] = 0.5 * frame[ran.model_name] + 0.25 * (frame.index % 7 == 0)
+    write_frame(frame, file)
+    gap = report_of(heads, base=run.name).metrics[0].difference
+    assert gap is not None
+    assert gap.verdict == "worse"
+    assert gap.high - gap.low < 0.2
 
 
 def test_a_base_that_was_not_evaluated_is_said_and_no_difference_is_shown(heads: Heads) -> None:
@@ -236,6 +325,11 @@ def test_a_run_of_another_commit_is_said(heads: Heads) -> None:
     event = Event(7, heads.head, heads.base, None, 1, False)
     report = build_report(heads.folder, None, heads.base_run, event)
     assert any("not at the head" in note for note in report.notes)
+    lines = [line for line in text_of(report).splitlines() if line]
+    assert lines[1].endswith("Better than the base, but at another commit than the head")
+    assert lines[2].startswith(f"**The run was made at {heads.base[:7]}, not at the head")
+    assert "To know" not in "".join(lines) or "not at the head" not in "".join(lines[4:])
+    assert f"run at <code>{heads.base[:7]}</code> · head <code>{heads.head[:7]}</code>" in lines[6]
 
 
 def test_changed_data_is_compared_column_by_column(heads: Heads) -> None:
