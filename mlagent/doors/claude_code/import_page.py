@@ -13,9 +13,9 @@ from mlagent.contracts.agent_files import AgentImport
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|!@~$])")
 _MEANING = {
     "clause": "the draft has a clause that is enforced",
-    "held": "a clause of the base contract covers it",
+    "held": "clauses of the base contract cover all of it",
     "refused": "the base contract refuses it, and stays",
-    "advisory": "no tier enforces it",
+    "advisory": "nothing enforces all of it",
 }
 
 

@@ -1,8 +1,8 @@
 """What one statement of a stranger's document means for a contract of mlagent.
 
 Guarantees: a statement never widens the base contract: it adds a stricter clause, is covered by one
-that stands there, is refused, or is advisory, and the answer says why. Matches English words; what
-it does not know is advisory, never a guess.
+that stands there, is refused, or is advisory, and the answer says why. Covered is a statement only
+as a whole (`enforced`); what is covered in part, or not known, is advisory, never a guess.
 """
 
 from __future__ import annotations
@@ -13,40 +13,44 @@ from functools import cached_property
 
 from mlagent.content import Content
 from mlagent.contracts.agent_files import Outcome, Part
-from mlagent.contracts.base import ROLES, Role
+from mlagent.contracts.base import Role
 from mlagent.contracts.contract import Boundary, Contract, QualityGate, SuccessCriterion
 from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.policy import RoutingPolicy
 from mlagent.orchestrator.routing import route
 
-_GUARDRAILS = (
-    ("guardrails.seeds", r"random seed|\bseed(s|ing)?\b|reproducib"),
-    ("guardrails.environment", r"pin(ned)? (version|dependenc|package)|environment version|"
-     r"version (everything|code|all)|requirements\.txt|lock ?file"),
-    ("guardrails.labels", r"leak|future information|hold-?out|test set|inadequate validation|"
-     r"train.{0,3}(validation|test).{0,12}split"),
-    ("guardrails.privacy", r"privacy|sensitive|\bpii\b|personal data|confidential"),
-    ("guardrails.max_usd", r"\bcosts?\b|budget|api usage|spend"),
-    ("guardrails.max_tokens", r"token (limit|budget|usage)"),
-    ("resources.memory_mb", r"memory limit|resource (management|limit|constraint)"),
-    ("resources.network", r"no network|network access|internet|external (call|service|api)"),
-)  # fmt: skip
-_WHY = {
-    "guardrails.seeds": "every run has fixed seeds",
-    "guardrails.environment": "the sandbox image is pinned",
-    "guardrails.labels": "the referee owns the split; labels of the vault never reach a container",
-    "guardrails.privacy": "only aggregates leave the sandbox",
-    "guardrails.max_usd": "the budget gateway stops at the amount of the contract",
-    "guardrails.max_tokens": "the budget gateway stops at the number of the contract",
-    "resources.memory_mb": "the sandbox policy sets the limit",
-    "resources.network": "the sandbox has no network",
-}
+from .enforced import (
+    AGGREGATES,
+    DUTIES,
+    GUARDRAILS,
+    INPUTS,
+    READS,
+    WRITES,
+    Enforced,
+    covering,
+    is_delivered,
+    is_handed,
+    near,
+    only_a_threshold,
+    pieces,
+    plan_is_checked,
+    said,
+    success_check,
+)
+
 _THRESHOLD = re.compile(
     r"(?P<name>[a-z][a-z0-9 \-]{0,30}?)\s*(?:[:=]\s*)?(?:score\s*)?(?:of\s+)?"
     r"(?P<op>>=|≥|>|at least|above|over|<=|≤|<|at most|below|under)\s*"
     r"(?P<value>\d+(?:\.\d+)?)\s*(?P<percent>%)?",
     re.IGNORECASE,
 )
+_ASIDE = re.compile(
+    r"\((?:delegate|hand|see|use|ask)[^()]*\)|^\W*(?:(?:this agent )?(?:does|do) not|never)\b", re.I
+)
+_ALTERNATIVES = re.compile(r"[,;]|\bor\b|\band\b", re.IGNORECASE)
+MAX_PARTS = 12
+"""Of a boundary; each is asked of the router."""
+_BRACKETS = re.compile(r"\(([^()]*)\)")
 _PATH = re.compile(r"(?:^|\s)(?:~|\.{1,2})?/[\w.*-]|[A-Za-z]:\\")
 _DELEGATE = re.compile(
     r"(?:delegate[sd]?(?: \w+)? to|hand(?:ed)? (?:off |over )?to|→|->|\buse|\bsee|\bask)\s+"
@@ -113,13 +117,31 @@ class Matcher:
             key = self._refusal(refused.why)
             to = f"; delegated to {refused.delegate_to}" if refused.delegate_to else ""
             return Match("refused", f"boundaries[{key}]", f"{refused.why}{to}")
-        for routed in routing.agents:
-            if routed.agent == self.base.name and "read from" in routed.why:
-                return Match("held", "routing.handles", routed.why)
-        others = [routed.agent for routed in routing.agents if "read from" in routed.why]
-        if others:
-            return Match("advisory", None, f"in this team it is the work of {', '.join(others)}")
+        if held := self._held(text, DUTIES[self.base.name]):
+            return held
+        word = "a word of it is routed to {}, which holds no more of it"
+        here = [item.agent for item in routing.agents if "read from" in item.why]
+        if self.base.name in here:
+            return Match("advisory", None, word.format("this agent"))
+        if here:
+            return Match("advisory", None, f"in this team it is the work of {', '.join(here)}")
         return Match("advisory", None, "the router knows no word of it")
+
+    def _held(self, text: str, known: tuple[Enforced, ...]) -> Match | None:
+        """Held by clauses of the base that cover all of it, or None."""
+        found = covering(text, known)
+        clauses = [self._clause(item.clause) for item in found]
+        if not clauses or not all(clauses):
+            return None
+        whys = "; ".join(item.why for item in found)
+        return Match("held", ", ".join(str(clause) for clause in clauses), whys)
+
+    def _clause(self, start: str) -> str | None:
+        """The base's clause; of a gate the first whose name begins so."""
+        if not start.startswith("quality_gates["):
+            return start
+        names = [f"quality_gates[{gate.name}]" for gate in self.base.quality_gates]
+        return next((name for name in names if name.startswith(start)), None)
 
     def _refusal(self, why: str) -> str:
         for key, rule in self.policy.refusals.items():
@@ -130,34 +152,47 @@ class Matcher:
     def _boundary(self, text: str) -> Match:
         named = _DELEGATE.search(text)
         who = re.sub(r"\s+", "-", named["who"].lower()) if named else None
-        refused = route(text, self.policy, self.contracts).refused
-        if not refused:
+        what = _ASIDE.sub("", text)
+        parts = [part for part in _ALTERNATIVES.split(what) if part.strip()] or [text]
+        if len(parts) > MAX_PARTS:
+            return Match("advisory", None, f"more than {MAX_PARTS} things in one line")
+        routed = [route(part, self.policy, self.contracts).refused for part in parts]
+        known = [refused[0] for refused in routed if refused]
+        if not known:
             return Match("advisory", None, "the router knows no word of it")
-        topic = self._refusal(refused[0].why)
-        for boundary in self.base.boundaries:
-            if boundary.topic == topic:
-                ours = boundary.delegate_to or "nobody (out of scope)"
-                differs = who and who != boundary.delegate_to
-                note = f"; the document says {who}" if differs else ""
-                return Match("held", f"boundaries[{topic}]", f"refused, delegated to {ours}{note}")
-        made = Boundary(topic=topic, delegate_to=who or refused[0].delegate_to)
-        return Match("clause", f"boundaries[{topic}]", "the router refuses it", made)
+        topic = self._refusal(known[0].why)
+        ours = next((item for item in self.base.boundaries if item.topic == topic), None)
+        if len(known) < len(parts):
+            return Match("advisory", None, f"in part only: boundaries[{topic}] refuses some of it")
+        if ours is None:
+            made = Boundary(topic=topic, delegate_to=who or known[0].delegate_to)
+            return Match("clause", f"boundaries[{topic}]", "the router refuses it", made)
+        to = ours.delegate_to or "nobody (out of scope)"
+        if who and who != ours.delegate_to:
+            why = f"boundaries[{topic}] refuses it, but delegates to {to}; the document says {who}"
+            return Match("advisory", None, why)
+        return Match("held", f"boundaries[{topic}]", f"refused, delegated to {to}")
 
     def _input(self, text: str) -> Match:
-        words = text.lower()
+        if handed := self._received(text):
+            return handed
+        for artifact, (words, why) in INPUTS.items():
+            if any(item.artifact == artifact for item in self.base.inputs) and all(
+                re.fullmatch(words, piece) for piece in pieces(text) or ["-"]
+            ):
+                return Match("held", f"inputs[{artifact}]", why)
+        given = ", ".join(item.artifact for item in self.base.inputs)
+        return Match("advisory", None, f"no clause brings it; the inputs are {given}")
+
+    def _received(self, text: str) -> Match | None:
         for item in self.base.inputs:
-            if item.from_ in ROLES and item.from_.replace("-", " ") in words:
+            if is_handed(text, item.artifact, item.from_):
                 return Match("held", f"inputs[{item.artifact}]", f"comes from {item.from_}")
-        pairs = (("dev_rows", r"\bdata(set)?s?\b"), ("task", r"problem|requirement|objective|goal"))
-        for artifact, pattern in pairs:
-            if re.search(pattern, words) and any(i.artifact == artifact for i in self.base.inputs):
-                return Match("held", f"inputs[{artifact}]", "arrives before the agent starts")
-        return Match("advisory", None, "no artifact of the team")
+        return None
 
     def _output(self, text: str) -> Match:
-        words = text.lower()
         for output in self.base.outputs:
-            if re.search(rf"\b{re.escape(output.artifact.replace('_', ' '))}s?\b", words):
+            if is_delivered(text, output.artifact):
                 return Match("held", f"outputs[{output.artifact}]", "is delivered and checked")
         return Match("advisory", None, "no artifact that the agent delivers")
 
@@ -166,9 +201,11 @@ class Matcher:
             if path[0] in self.base.reads or self.base.may_read(path[0]):
                 return Match("held", f"reads[{path[0]}]", "the sandbox mounts it")
             return Match("refused", "reads", "the base does not grant it")
-        rows = re.search(r"\bdata(set)?s?\b", text.lower()) and not _PATH.search(text)
-        if rows and "/in/*.parquet" in self.base.reads:
+        outcome, why = _access(text, READS, "parquet")
+        if "/in/*.parquet" in self.base.reads and outcome == "held":
             return Match("held", "reads[/in/*.parquet]", "rows arrive there, and nothing else does")
+        if outcome == "advisory":
+            return Match("advisory", None, f"in part only: rows arrive as Parquet, not as {why}")
         return Match("refused", "reads", "no sandbox path; nothing but the draft's reads is there")
 
     def _write(self, text: str) -> Match:
@@ -176,18 +213,25 @@ class Matcher:
             if path[0] in self.base.writes or self.base.may_write(path[0]):
                 return Match("held", f"writes[{path[0]}]", "the sandbox takes it")
             return Match("refused", "writes", "the base does not grant it")
-        model = "model" in text.lower() and not _PATH.search(text)
-        if model and "/out/model.pkl" in self.base.writes:
+        outcome, why = _access(text, WRITES, "pkl")
+        if "/out/model.pkl" in self.base.writes and outcome == "held":
             return Match("held", "writes[/out/model.pkl]", "the model is written there")
+        if outcome == "advisory":
+            return Match("advisory", None, f"in part only: the model is model.pkl, not {why}")
         return Match("refused", "writes", "no sandbox path; nothing but the draft's writes is kept")
 
     def _tool(self, text: str) -> Match:
         if text in self.base.tools:
             return Match("held", f"tools[{text}]", "a command of the sandbox's runner")
-        named = re.split(r"[^a-z0-9-]+", text.lower().replace("scikit learn", "scikit-learn"))
-        there = [name for name in self._packages if name.removesuffix("-cpu") in named]
+        named = pieces(text.replace("scikit learn", "scikit-learn"))
+        packages = {name.removesuffix("-cpu"): name for name in self._packages}
+        there = [packages[name] for name in named if name in packages]
+        if there and len(there) == len(named):
+            why = f"pinned in the sandbox image: {', '.join(there)}"
+            return Match("held", "guardrails.environment", why)
         if there:
-            return Match("held", None, f"in the sandbox image: {', '.join(there)}")
+            why = f"in part only: in the sandbox image are {', '.join(there)}, and the rest is not"
+            return Match("advisory", None, why)
         return Match("advisory", None, "not in the sandbox image, and no command of its runner")
 
     @cached_property
@@ -197,52 +241,72 @@ class Matcher:
         return [name for name in names if name and name != "six"]
 
     def _guardrail(self, text: str) -> Match:
-        for path, pattern in _GUARDRAILS:
-            if re.search(pattern, text.lower()):
-                return Match("held", path, _WHY[path])
-        gate = self._baseline_gate(text)
-        if gate:
-            return Match("held", f"quality_gates[{gate}]", "measured by the referee on each run")
+        known = GUARDRAILS
+        if self.base.name != "ml-engineer":
+            known = (*known, AGGREGATES)
+        if held := self._held(text, known):
+            return held
+        close = near(text, (*GUARDRAILS, AGGREGATES))
+        if close is AGGREGATES and self.base.name == "ml-engineer":
+            why = "reports show aggregates only, but a model file may hold training rows"
+            return Match("advisory", None, why)
+        if close and (clause := self._clause(close.clause)):
+            why = f"not all of it is held; near it: {clause}, {close.why}"
+            return Match("advisory", None, why)
         return Match("advisory", None, "no clause can enforce it")
 
-    def _baseline_gate(self, text: str) -> str | None:
-        if not re.search(r"\bbaseline|simple model|start simple", text.lower()):
-            return None
-        names = [gate.name for gate in self.base.quality_gates]
-        return next((name for name in names if name.startswith("better-than")), None)
-
     def _success(self, text: str) -> Match:
-        if gate := _gate(text):
-            check, why = f"gate: {gate.name}", "measured by the referee on the vault"
-        elif name := self._baseline_gate(text):
-            check, gate, why = f"gate: {name}", None, "measured by the referee on the vault"
-        elif re.search(r"reproducib|same (bytes|result)", text.lower()):
-            check, why = "package verified", "the package predicts the same bytes in a new sandbox"
-        elif re.search(r"within (the )?(time |run )?budget|training time|time limit", text.lower()):
-            check, why = "within budget", "the run's clock says so"
-        else:
-            check, why = "advisory", "nothing here measures it"
-        path = f"success_criteria[{check}]"
-        criterion = SuccessCriterion(criterion=text[:300], check=check)
-        outcome: Outcome = "advisory" if check == "advisory" else "clause"
-        return Match(outcome, path, why, criterion, gate)
+        check, gate, why = success_check(text), None, "nothing here measures all of it"
+        if check == "gate: ":
+            wanted = "better-than-linear" if "linear" in text.lower() else "better-than"
+            names = [gate.name for gate in self.base.quality_gates]
+            name = next((name for name in names if name.startswith(wanted)), "")
+            check = f"gate: {name}" if name else ""
+        elif not check and (gate := _gate(text)):
+            check = f"gate: {gate.name}"
+        if check:
+            why = _MEASURED_BY[check.partition(":")[0]]
+        path = f"success_criteria[{check or 'advisory'}]"
+        criterion = SuccessCriterion(criterion=text[:300], check=check or "advisory")
+        return Match("clause" if check else "advisory", path, why, criterion, gate)
 
     def _handoff(self, text: str) -> Match:
-        words = text.lower()
-        for item in self.base.inputs:
-            if item.from_ in ROLES and item.from_.replace("-", " ") in words:
-                return Match("held", f"inputs[{item.artifact}]", f"comes from {item.from_}")
+        if handed := self._received(text):
+            return handed
         for handoff in self.base.handoffs:
-            if handoff.to in ROLES and handoff.to.replace("-", " ") in words:
+            if is_handed(text, handoff.artifact, handoff.to):
                 return Match("held", f"handoffs[{handoff.artifact} -> {handoff.to}]", "delivered")
-        return Match("advisory", None, "no agent of this team, or no artifact between them")
+        between = [f"{item.artifact} from {item.from_}" for item in self.base.inputs]
+        between += [f"{item.artifact} to {item.to}" for item in self.base.handoffs]
+        return Match("advisory", None, f"no clause says it; handed on are {', '.join(between)}")
 
     def _planning(self, text: str) -> Match:
-        return Match("held", "planning", "options are checked against the schema of agent_plan")
+        rule = self.base.planning
+        if plan_is_checked(text, rule.min_options, rule.max_options):
+            return Match("held", "planning", "the schema of agent_plan demands it")
+        return Match("advisory", None, "the schema of agent_plan does not demand all of it")
+
+
+_MEASURED_BY = {
+    "gate": "measured by the referee on the vault",
+    "package verified": "the package predicts the same bytes in a new sandbox",
+    "within budget": "the run's clock says so",
+}
+
+
+def _access(text: str, words: str, suffix: str) -> tuple[Outcome, str]:
+    """Whether a statement asks only for what is there, for that and other formats (named), or for
+    something else."""
+    formats = [part.strip(" .") for part in re.split(r"[,/]", "".join(_BRACKETS.findall(text)))]
+    others = [part for part in formats if part and part.lower() != suffix]
+    if _PATH.search(text) or not re.fullmatch(words, said(_BRACKETS.sub("", text))):
+        return "refused", ""
+    return ("advisory", ", ".join(others)[:80]) if others else ("held", "")
 
 
 def _gate(text: str) -> QualityGate | None:
-    """A gate when the text holds a metric that the referee knows, and a number that fits it."""
+    """A gate when the text is a metric that the referee knows and a number that fits it, and says
+    nothing more that the gate would leave out."""
     for found in _THRESHOLD.finditer(text):
         words = re.sub(r"[^a-z0-9]+", " ", found["name"].lower()).strip()
         for info in METRICS.values():
@@ -255,6 +319,8 @@ def _gate(text: str) -> QualityGate | None:
                 "over",
             )
             if up != (info.direction == "maximize"):
+                continue
+            if not only_a_threshold(text, names):
                 continue
             value = float(found["value"]) / (100 if found["percent"] else 1)
             side = "at-least" if up else "at-most"

@@ -95,16 +95,16 @@ def test_each_statement_becomes_a_clause_is_held_is_refused_or_is_advisory() -> 
     assert outcome(report, "Train a") == ("held", "routing.handles")
     assert outcome(report, "Deploy it") == ("refused", "boundaries[deployment]")
     assert outcome(report, "Water")[0] == "advisory"
-    assert outcome(report, "build dash") == ("held", "boundaries[user-interface]")
+    assert outcome(report, "build dash") == ("advisory", None)  # to another agent than ours
     assert outcome(report, "forecast") == ("held", "boundaries[forecasting]")
     assert outcome(report, "play chess")[0] == "advisory"
     assert outcome(report, "/in/train") == ("held", "reads[/in/train.parquet]")
     assert outcome(report, "/etc/passwd") == ("refused", "reads")
     assert outcome(report, "/out/model") == ("held", "writes[/out/model.pkl]")
     assert outcome(report, "/srv/models") == ("refused", "writes")
-    assert outcome(report, "pandas") == ("held", None)
+    assert outcome(report, "pandas") == ("held", "guardrails.environment")
     assert outcome(report, "PyTorch")[0] == "advisory"
-    assert outcome(report, "Never expose") == ("held", "guardrails.privacy")
+    assert outcome(report, "Never expose")[0] == "advisory"  # a model may hold training rows
     assert outcome(report, "Fix random") == ("held", "guardrails.seeds")
     assert outcome(report, "Be kind")[0] == "advisory"
     roc = "success_criteria[gate: imported-roc-auc-at-least]"
@@ -258,8 +258,123 @@ def test_the_parts_that_the_seeds_speak_of_are_found(seeds: list[Source]) -> Non
     assert {"boundaries", "reads", "writes", "tools", "guardrails", "success"} <= parts[4]
     last = IMPORTER.convert(seeds[4]).report
     assert outcome(last, "Does not handle frontend") == ("held", "boundaries[user-interface]")
-    assert outcome(last, "Data Privacy") == ("held", "guardrails.privacy")
-    assert outcome(last, "Trained model files") == ("held", "writes[/out/model.pkl]")
+
+
+HELD_IN_THE_SEEDS = [
+    [(95, "outputs[model]"), (327, "guardrails.seeds")],
+    [(467, "quality_gates[better-than-dummy]"), (495, "planning"), (501, "planning")],
+    [(162, "quality_gates[better-than-dummy]")],
+    [],
+    [
+        (16, "inputs[task]"),
+        (389, "routing.handles"),
+        (392, "quality_gates[better-than-dummy]"),
+        (407, "boundaries[user-interface]"),
+        (408, "boundaries[database-design]"),
+        (476, "guardrails.max_usd"),
+        (478, "guardrails.environment, guardrails.seeds"),
+        (535, "guardrails.environment"),
+        (545, "quality_gates[better-than-dummy]"),
+    ],
+]
+"""(line, clause) of every statement that mlagent holds as a whole, each read by hand."""
+
+
+def test_what_is_called_held_in_the_seeds_is_what_was_checked_by_hand(seeds: list[Source]) -> None:
+    for seed, wanted in zip(seeds, HELD_IN_THE_SEEDS, strict=True):
+        rows = IMPORTER.convert(seed).report.statements
+        assert [(row.line, row.clause) for row in rows if row.outcome == "held"] == wanted
+        assert not [row for row in rows if row.part == "success" and row.outcome == "clause"]
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ("Guardrails", "Privacy: Implement differential privacy where needed"),
+        ("Guardrails", "Data Privacy: Never log or expose sensitive data"),
+        ("Guardrails", "Environment versioning"),
+        ("Guardrails", "Version Everything: Code, data, models, and configurations"),
+        ("Guardrails", "Set memory limits, use GPU efficiently"),
+        ("Guardrails", "Do not fix random seeds"),
+        ("Guardrails", "Never: fixed random seeds"),
+        ("Guardrails", "Fix random seeds only when asked"),
+        ("Guardrails", "Data Leakage: Using future information in training data"),
+        ("Guardrails", "Log reproducibility of experiments"),
+        ("Guardrails", "Train on the test set"),
+        ("Guardrails", "Spend the whole budget"),
+        ("Responsibilities", "Model compression"),
+        ("Responsibilities", "Naive Bayes classifiers"),
+        ("Responsibilities", "Model serving endpoints"),
+        ("Responsibilities", "Learning curves"),
+        ("Responsibilities", "Train models and compress them"),
+        ("Outputs", "Model APIs and SDKs"),
+        ("Outputs", "Model documentation"),
+        ("Inputs", "Clean, processed datasets"),
+        ("Inputs", "Preprocessed datasets from Data Explorer"),
+        ("Inputs", "Business requirements"),
+        ("Handoffs", "Data Explorer: Receives prepared datasets"),
+        ("Boundaries", "Does not deploy or answer the phone"),
+        ("Boundaries", "Does not provision infrastructure (delegate to devops-architect)"),
+        ("Tools", "pandas / polars"),
+        ("Reads", "Training data files (CSV, HDF5)"),
+        ("Reads", "Model configuration files"),
+        ("Writes", "Model serving configurations"),
+        ("Writes", "Trained model files (.pt, .pkl)"),
+        ("Planning Mode", "Evaluate pros/cons/risks for each option"),
+        ("Planning Mode", "Propose 2-3 distinct options"),
+        ("Planning Mode", "Do not propose options"),
+        ("Planning Mode", "When in execution mode (default), implement the task"),
+        ("Success Criteria", "Reproducibility: Version all code, data, and models"),
+        ("Success Criteria", "Model training time"),
+        ("Success Criteria", "Accuracy Metrics: Meet or exceed baseline requirements"),
+        ("Success Criteria", "Accuracy above 90% on the smallest class"),
+    ],
+)
+def test_a_word_alone_holds_nothing(section: str, text: str) -> None:
+    report, _ = imported(f"# ML engineer\n## {section}\n- {text}\n")
+    (row,) = report.statements
+    assert row.outcome in ("advisory", "refused"), row
+    assert row.why
+
+
+@pytest.mark.parametrize(
+    ("section", "text", "clause"),
+    [
+        ("Guardrails", "Always set a random seed", "guardrails.seeds"),
+        ("Guardrails", "Seeds: fix random seeds for every run", "guardrails.seeds"),
+        ("Guardrails", "Pin dependencies", "guardrails.environment"),
+        ("Guardrails", "Never train on the test set", "guardrails.labels"),
+        ("Guardrails", "Keep the hold-out set untouched", "guardrails.labels"),
+        ("Guardrails", "No internet access", "resources.network"),
+        ("Guardrails", "Set memory limits", "resources.memory_mb"),
+        ("Guardrails", "Respect the token budget", "guardrails.max_tokens"),
+        ("Guardrails", "Start with a simple baseline", "quality_gates[better-than-dummy]"),
+        ("Responsibilities", "Train classification models", "routing.handles"),
+        ("Inputs", "Training data", "inputs[dev_rows]"),
+        ("Inputs", "Column roles from the data explorer", "inputs[column_roles]"),
+        ("Handoffs", "Hands the candidate to the referee", "handoffs[candidate -> referee]"),
+        ("Planning Mode", "Propose two or three options with trade-offs", "planning"),
+        ("Reads", "Training data (Parquet)", "reads[/in/*.parquet]"),
+        ("Writes", "The trained model", "writes[/out/model.pkl]"),
+    ],
+)
+def test_what_is_covered_as_a_whole_is_held(section: str, text: str, clause: str) -> None:
+    report, _ = imported(f"# ML engineer\n## {section}\n- {text}\n")
+    (row,) = report.statements
+    assert (row.outcome, row.clause) == ("held", clause), row
+
+
+def test_aggregates_are_held_by_the_agents_that_hand_on_records() -> None:
+    text = "# x\n## Guardrails\n- Report only aggregates\n"
+    said = {}
+    for role in ("data-explorer", "statistical-analyst", "ml-engineer"):
+        report = Importer(Content(), role).convert(Source("a.md", text.encode())).report
+        said[role] = report.statements[0].outcome
+    assert said == {
+        "data-explorer": "held",
+        "statistical-analyst": "held",
+        "ml-engineer": "advisory",
+    }
 
 
 # --- hostile documents, and files ---
