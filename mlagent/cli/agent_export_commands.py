@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import Json, print_json
+from .output import Json, counted, print_json
 
 
 def register(agents_app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def agents_export(
         typer.echo(f"written  {done.folder / path}")
     for path in done.kept:
         typer.echo(f"kept     {done.folder / path}")
-    typer.echo(f"{len(done.written)} files written, {len(done.same)} unchanged.")
+    typer.echo(f"{counted(len(done.written), 'file')} written, {len(done.same)} unchanged.")
     for note in done.notes:
         typer.echo(f"Note: {note}")
     typer.echo(done.next)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import Json, as_dict, console, print_json
+from .output import Json, as_dict, console, counted, print_json
 
 
 def register(agents_app: typer.Typer) -> None:
@@ -53,13 +53,13 @@ def agents_import(
         for note in report.verdict.notes:
             screen.print(f"    but: {note}")
         screen.print(f"  base: {report.agent or 'none'} ({report.agent_why})")
-        screen.print(f"  {len(report.sections)} sections; statements: {shown or 'none'}")
+        screen.print(f"  {counted(len(report.sections), 'section')}; statements: {shown or 'none'}")
         if report.missing:
             names = ", ".join(item.field for item in report.missing)
             screen.print(f"  to fill in before it validates: {names}")
     for line in run.skipped:
         screen.print(f"left out  {line}")
-    screen.print(f"{len(run.reports)} drafts with reports in {out}")
+    screen.print(f"{counted(len(run.reports), 'draft')} with reports in {out}")
 
 
 def agents_check(
@@ -100,7 +100,7 @@ def agents_check(
             screen.print(f"warning     {line}")
         loading = sum(file.verdict.loads for file in found.files)
         screen.print(
-            f"{loading} of {len(found.files)} files load "
+            f"{loading} of {counted(len(found.files), 'file')} load "
             f"(rules measured on Claude Code {found.measured_on})"
         )
     if found.ok:
@@ -110,6 +110,7 @@ def agents_check(
     broken = sum(not f.verdict.loads or bool(f.rules or f.shadowed_by) for f in found.files)
     broken += sum(bool(part.rules) for part in found.parts)
     raise BadInput(
-        f"{broken} of {len(found.files) + len(found.parts)} files in {str(folder)!r} need mending.",
+        f"{broken} of {counted(len(found.files) + len(found.parts), 'file')} in {str(folder)!r} "
+        f"{'needs' if broken == 1 else 'need'} mending.",
         remedy="The lines above say what and where.",
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .output import Json, console, interval, print_json, signed
+from .output import Json, console, counted, interval, print_json, signed
 from .usage import PlainUsage
 
 runs_app = typer.Typer(help="List, remove or prune runs.", rich_markup_mode=None)
@@ -85,7 +85,7 @@ def runs_show(
         print_json({"run": name, "calls": shown})
         return
     out = console()
-    out.print(f"Run {name}: {len(made)} calls, ${sum(one.call.usd for one in made):.4f}")
+    out.print(f"Run {name}: {counted(len(made), 'call')}, ${sum(one.call.usd for one in made):.4f}")
     for one in made:
         call = one.call
         head = (
@@ -116,11 +116,13 @@ def runs_prune(
         console().print("Nothing to prune.")
         return
     if not yes:
-        typer.confirm(f"Delete {len(gone)} runs: {', '.join(i.id for i in gone)}?", abort=True)
+        typer.confirm(
+            f"Delete {counted(len(gone), 'run')}: {', '.join(i.id for i in gone)}?", abort=True
+        )
     with project.lock():
         for item in gone:
             project.runs.remove(item)
-    console().print(f"deleted {len(gone)} runs")
+    console().print(f"deleted {counted(len(gone), 'run')}")
 
 
 def board(
@@ -206,7 +208,7 @@ def compare(
         print_json(made.as_json())
         return
     out = console()
-    out.print(f"{made.metric} on the same {made.rows:,} rows (seal {made.seal})")
+    out.print(f"{made.metric} on the same {counted(made.rows, 'row')} (seal {made.seal})")
     out.print(f"  {made.first}: {interval(made.scores['first'])}")
     out.print(f"  {made.second}: {interval(made.scores['second'])}")
     out.print(f"  {made.first} against {made.second}: {signed(made.difference)}")

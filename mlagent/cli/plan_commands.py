@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import MOST_SEED, Json, console, indented, print_json
+from .output import MOST_SEED, Json, console, counted, indented, print_json
 
 if TYPE_CHECKING:
     from mlagent.contracts.plan import Plan
@@ -123,7 +123,8 @@ def show_plan(made: Plan) -> None:
     task = made.task
     if made.data is not None:
         out.print(
-            f"{made.data.path}: {made.data.rows:,} rows, {len(made.data.columns)} columns "
+            f"{made.data.path}: {counted(made.data.rows, 'row')}, "
+            f"{counted(len(made.data.columns), 'column')} "
             f"({made.data.format})"
         )
         for note in made.data.notes:

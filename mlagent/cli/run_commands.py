@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import MOST_SEED, Json, console, print_json
+from .output import MOST_SEED, Json, console, counted, print_json
 from .usage import PlainUsage
 
 if TYPE_CHECKING:
@@ -258,7 +258,9 @@ def predict(
         print_json(done.as_json())
         return
     show = console()
-    show.print(f"{done.rows:,} predictions -> {done.out}  (run {done.run}, tier {done.tier})")
+    show.print(
+        f"{counted(done.rows, 'prediction')} -> {done.out}  (run {done.run}, tier {done.tier})"
+    )
     for sentence in done.notes:
         show.print(f"  {sentence}", style="dim")
 

@@ -69,6 +69,11 @@ def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
+def counted(value: int, noun: str, plural: str = "") -> str:
+    """'1 row', '2,000 rows', '3 tries'."""
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
 def share(value: float | None) -> str:
     """0.0312 -> '3.1 %'; never '0 %' for something, nor '100 %' for not quite all."""
     if value is None or not math.isfinite(value):

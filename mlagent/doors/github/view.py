@@ -142,11 +142,11 @@ def shipped(report: PrReport) -> dict[str, Any]:
 
 def _judged(report: PrReport) -> str:
     kind = {
-        "vault": "vault rows",
-        "test file": "rows of the test file",
-        "out-of-fold": "rows, out-of-fold",
+        "vault": ("vault row", "vault rows"),
+        "test file": ("row of the test file", "rows of the test file"),
+        "out-of-fold": ("row, out-of-fold", "rows, out-of-fold"),
     }[report.head.judged_on]
-    return f"{report.rows:,} {kind}"
+    return numbers.counted(report.rows, *kind)
 
 
 def commits(report: PrReport) -> list[tuple[Safe, Safe]]:
@@ -243,10 +243,11 @@ def data_values(data: DataDifference) -> dict[str, Any]:
         "why": data.not_measured,
         "rows_before": NOTHING if data.rows_before is None else Safe(f"{data.rows_before:,}"),
         "rows_after": Safe(f"{data.rows_after:,}"),
+        "all_rows": Safe(numbers.counted(data.rows_after, "row")),
         "added": data.added,
         "removed": data.removed,
         "retyped": data.retyped,
-        "compared": Safe(str(data.compared)),
+        "compared": Safe(numbers.counted(data.compared, "column")),
         "moved": Safe(str(sum(one.level in ("moderate", "large") for one in moved))),
         "columns": [
             {
@@ -289,7 +290,7 @@ def cost_values(report: PrReport) -> dict[str, Any]:
         "wall": Safe(numbers.seconds(cost.wall_s)),
         "budget": Safe(numbers.seconds(cost.budget_s)),
         "base_wall": None if cost.base_wall_s is None else Safe(numbers.seconds(cost.base_wall_s)),
-        "threads": Safe(str(cost.threads)),
+        "threads": Safe(numbers.counted(cost.threads, "thread")),
         "model_mb": Safe(numbers.number(cost.model_mb)),
         "predict": Safe(numbers.seconds(cost.predict_seconds)),
         "language_model": cost.language_model,

@@ -251,4 +251,4 @@ def test_the_import_command_writes_a_draft_that_validates(tmp_path: Path) -> Non
     assert "already there" in done.stderr
     done = run_mlagent(tmp_path, "agents", "import", "in", "--out", "drafts", "--force")
     assert "Claude Code: loads" in done.stdout
-    assert "1 drafts with reports in drafts" in done.stdout
+    assert "1 draft with reports in drafts" in done.stdout

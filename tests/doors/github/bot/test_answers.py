@@ -70,6 +70,7 @@ def test_a_model_is_held_against_linear(answers: Answers) -> None:
     (line,) = [x for x in answers.execute(done("option_a"), JOB).splitlines() if "to linear" in x]
     assert line.startswith("Difference to linear: +")
     assert ", better. 200 judged rows;" in line
+    assert "1 try on its dev rows so far" in line
 
 
 def test_linear_is_not_held_against_itself(answers: Answers) -> None:

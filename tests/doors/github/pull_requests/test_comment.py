@@ -290,3 +290,12 @@ def test_a_file_that_is_no_record_is_refused(report: PrReport, tmp_path: Path) -
     for other in (link, tmp_path, tmp_path / "absent.json"):
         with pytest.raises(BadInput, match="plain file"):
             read_report(other)
+
+
+def test_one_of_something_is_said_in_the_singular(report: PrReport) -> None:
+    data = report.model_dump(mode="python")
+    data["cost"]["threads"], data["rows"], data["data"]["rows_after"] = 1, 1, 1
+    text = text_of(PrReport.model_validate(data))
+    assert "on the same 1 vault row." in text
+    assert " on 1 thread, " in text
+    assert "byte for byte (1 row)" in text
