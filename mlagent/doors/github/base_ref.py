@@ -7,6 +7,7 @@ an option of a git command. Does not: fetch, check out, or change anything in th
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +64,7 @@ class Repository:
 
     Raises:
         BadInput: there is no repository.
-        PrerequisiteMissing: there is no git.
+        PrerequisiteMissing: there is no git, or it refuses to work for this user.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +92,27 @@ class Repository:
                 f"{str(folder)!r} is not in a git repository.",
                 remedy="Work in a clone, or name the base by a run: --base RUN.",
             ) from None
+        self._refuse_foreign(top)
         self.place = folder.resolve().relative_to(top).as_posix()
+
+    def _refuse_foreign(self, top: Path) -> None:
+        """Raises PrerequisiteMissing where git works for the folder's owner only, such as in a
+        job's container: every commit would seem to be absent."""
+        from git.exc import GitCommandError
+
+        try:
+            self.repo.git.rev_parse("--git-dir")
+        except GitCommandError as problem:
+            self.repo.close()
+            if "dubious ownership" not in str(problem.stderr):
+                raise BadInput(
+                    f"Git cannot work in {str(top)!r}.", remedy="Try `git status` there."
+                ) from None
+            allow = f"git config --global --add safe.directory {shlex.quote(str(top))}"
+            raise PrerequisiteMissing(
+                f"Git refuses to work in {str(top)!r}, because the folder is somebody else's.",
+                remedy=f"Allow it: {allow}",
+            ) from None
 
     def close(self) -> None:
         """Free what gitpython holds."""

@@ -58,9 +58,11 @@ def find_base(
         run = _named_run(folder, said)
         commit = repository.commit(said) if run is None and repository is not None else None
         if run is None and commit is None:
+            raise _no_base(said, repository)
+        if run is not None and run.path.resolve() == head.run.path.resolve():
             raise BadInput(
-                f"--base {said!r} is neither a run here nor a commit of this repository.",
-                remedy="`mlagent runs` lists runs; `git fetch` brings a branch.",
+                f"--base {said!r} is the head's own run {head.run.id}.",
+                remedy="Name the base's run, or the head's with --run; `mlagent runs` lists them.",
             )
     if event_base is not None:
         named = repository.commit(event_base) if repository is not None else None
@@ -80,6 +82,18 @@ def find_base(
         why = "no base was named; give --base RUN or --base REF."
         return Base(None, why, None, None)
     return _by_commit(repository, commit, head)
+
+
+def _no_base(said: str, repository: Repository | None) -> BadInput:
+    """Why a `--base` stands for nothing."""
+    what = "a commit of this repository"
+    remedy = "`mlagent runs` lists runs; `git fetch` brings a branch."
+    if repository is None:
+        what, remedy = "a commit: this folder is in no git repository", "`mlagent runs` lists runs."
+    elif repository.commit("HEAD") is None:
+        what = "a commit: this repository has none yet"
+        remedy = "`mlagent runs` lists runs; commit plan.yaml first."
+    return BadInput(f"--base {said!r} is neither a run here nor {what}.", remedy=remedy)
 
 
 def _named_run(folder: Path, said: str) -> RunFolder | None:

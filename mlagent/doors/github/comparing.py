@@ -36,7 +36,7 @@ from mlagent.referee.truth import Undefined
 from mlagent.settings import Settings
 
 from .dev_rows import with_training_rows
-from .run_facts import RunFacts
+from .run_facts import RunFacts, readable
 
 SEED = 0
 """Of the paired weights; that of `mlagent compare`."""
@@ -89,7 +89,8 @@ def compare(
         standing, reason = "base not evaluated", why_no_base
     else:
         try:
-            other = with_training_rows(paired(head.run, base.run).saved[1], base.seal)
+            with readable(base.run):
+                other = with_training_rows(paired(head.run, base.run).saved[1], base.seal)
         except BadInput as problem:
             standing, reason = "not comparable", str(problem)
     own = _as_the_run_has_it(own, head.evaluation)
@@ -122,7 +123,8 @@ def _one(facts: RunFacts, name: str) -> Any:
 
 
 def _read(facts: RunFacts, name: str) -> Saved:
-    return with_training_rows(read_predictions(facts.run, facts.task, name), facts.seal)
+    with readable(facts.run):
+        return with_training_rows(read_predictions(facts.run, facts.task, name), facts.seal)
 
 
 def _as_the_run_has_it(own: JudgedMany, evaluation: Evaluation) -> JudgedMany:

@@ -297,10 +297,13 @@ def refuse_loosened(report: PrReport, policy: Policy) -> None:
 
 
 def to_summary(comment: Comment, environment: Mapping[str, str]) -> bool:
-    """Add the comment to the job's summary; False when there is none."""
+    """Add the comment to the job's summary; False when there is none that can be written."""
     path = environment.get("GITHUB_STEP_SUMMARY")
     if not path:
         return False
-    with Path(path).open("a", encoding="utf-8") as file:
-        file.write(comment.text.partition("\n")[2] + "\n")
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(comment.text.partition("\n")[2] + "\n")
+    except OSError:  # the comment is printed instead
+        return False
     return True

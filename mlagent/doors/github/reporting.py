@@ -180,7 +180,7 @@ def read_report(file: Path) -> PrReport:
     Raises:
         BadInput: no plain file, over 1 MB, not strict JSON, or not such a record.
     """
-    name = repr(file.name)
+    name = repr(file.name or str(file))
     if file.is_symlink() or not file.is_file():
         raise BadInput(f"{name} is not a plain file.", remedy="Download the report's artifact.")
     if file.stat().st_size > MOST_BYTES:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlagent.contracts.base import Role
@@ -25,6 +26,7 @@ MB = 2**20
 ROC_STEPS = 11
 RESIDUAL_BINS = 15
 LONGEST = 1000
+ANOTHER = "`mlagent runs` lists others; `mlagent execute` makes a new one."
 ENGINEER: Role = "ml-engineer"
 
 
@@ -74,7 +76,7 @@ def read_run(run: RunFolder) -> RunFacts:
             f"Run {run.id} is a `try`: it has scores on the dev folds only, and no verdict.",
             remedy="Name a run of `mlagent execute`.",
         )
-    plan = (run.path / "plan.yaml").read_text(encoding="utf-8")
+    plan = _plan_text(run)
     events = read_journal(run.path / "journal.jsonl")
     spread = None
     if (run.path / "distributions.json").is_file():
@@ -92,6 +94,30 @@ def read_run(run: RunFolder) -> RunFacts:
         spent=_spent(events),
         spread=spread,
     )
+
+
+def _plan_text(run: RunFolder) -> str:
+    try:
+        return (run.path / "plan.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput(f"Run {run.id} has no plan.yaml.", remedy=ANOTHER) from None
+    except UnicodeDecodeError:
+        raise BadInput(f"Run {run.id}: plan.yaml is not UTF-8.", remedy=ANOTHER) from None
+
+
+@contextmanager
+def readable(*runs: RunFolder) -> Iterator[None]:
+    """Raises BadInput where the engine cannot read the predictions of these runs."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error:
+        names = " or ".join(run.id for run in runs)
+        raise BadInput(
+            f"The predictions of run {names} cannot be read: a Parquet file is damaged.",
+            remedy=ANOTHER,
+        ) from None
 
 
 def _last(events: list[JournalEvent], kind: str) -> Mapping[str, object]:

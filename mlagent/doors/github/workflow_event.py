@@ -106,7 +106,11 @@ def _body(path: str) -> dict[str, Any]:
         raise BadInput(
             "GITHUB_EVENT_PATH names no event file.", remedy="Run this in a GitHub Actions job."
         )
-    value = load_json(file.read_text(encoding="utf-8"), "the event file")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadInput("The event file is not UTF-8.", remedy="GitHub writes it.") from None
+    value = load_json(text, "the event file")
     if not isinstance(value, dict):
         raise BadInput("The event file holds no object.")
     return value

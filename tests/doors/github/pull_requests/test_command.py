@@ -456,3 +456,25 @@ def test_a_higher_floor_of_the_base_reaches_the_comment(
     assert done.returncode == 3
     assert "auc-floor" in done.stderr
     assert "1 of 8 required gates did not pass" in github.of(7)[0].body
+
+
+def test_a_summary_that_cannot_be_written_loses_nothing(
+    heads: Heads, github: FakeGitHub, job: dict[str, str]
+) -> None:
+    add_run(heads, "better")
+    env = job | {"GITHUB_STEP_SUMMARY": "/nonexistent/summary.md"}
+    done = command(heads.folder, "pr-comment", "--dry-run", **env)
+    assert done.returncode == 0, done.stderr
+    assert "### ✅ Better than the base" in done.stdout
+    github.pulls[7].locked = True
+    done = command(heads.folder, "pr-comment", **env)
+    assert done.returncode == 0, done.stderr
+    assert "### ✅ Better than the base" in done.stdout
+    assert "comment: printed" in done.stderr
+
+
+def test_an_event_file_that_is_no_text_is_said(heads: Heads, job: dict[str, str]) -> None:
+    Path(job["GITHUB_EVENT_PATH"]).write_bytes(b"\xff\xfe")
+    done = command(heads.folder, "pr-comment", **job)
+    assert done.returncode == 2
+    assert "The event file is not UTF-8" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -390,3 +391,58 @@ def test_no_path_of_this_machine_stands_in_the_record(heads: Heads, tmp_path: Pa
     assert str(tmp_path) not in done.stdout
     assert "job-token" not in done.stdout + done.stderr
     PrReport.model_validate_json(done.stdout, strict=True)
+
+
+def test_the_heads_own_run_is_no_base(heads: Heads) -> None:
+    run = add_run(heads, "better")
+    with pytest.raises(BadInput, match="is the head's own run"):
+        report_of(heads, base=run)
+
+
+@pytest.mark.parametrize("side", ["head", "base"])
+def test_damaged_files_of_a_run_are_named(heads: Heads, side: str) -> None:
+    run = heads.folder / "runs" / add_run(heads, "better")
+    hit = run if side == "head" else heads.folder / "runs" / heads.base_run
+    file = hit / "predictions" / "vault.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(b"no table")
+    if side == "head":
+        with pytest.raises(BadInput, match=f"{hit.name} cannot be read"):
+            report_of(heads)
+    else:
+        report = report_of(heads)
+        assert report.standing == "not comparable"
+        assert f"{hit.name} cannot be read" in report.reason
+    file.write_bytes(whole)
+    if side == "base":
+        return
+    (hit / "plan.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(BadInput, match=r"plan\.yaml is not UTF-8"):
+        report_of(heads)
+    (hit / "plan.yaml").unlink()
+    with pytest.raises(BadInput, match=r"has no plan\.yaml"):
+        report_of(heads)
+
+
+def test_a_base_in_no_repository_or_an_empty_one_is_said(heads: Heads) -> None:
+    add_run(heads, "better")
+    shutil.rmtree(heads.folder / ".git")
+    with pytest.raises(BadInput, match="in no git repository"):
+        report_of(heads)
+    Repo.init(heads.folder).close()
+    with pytest.raises(BadInput, match="this repository has none yet"):
+        report_of(heads)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives the folder to somebody else")
+def test_a_folder_that_git_refuses_to_work_in_is_said(
+    heads: Heads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a job's container the clone often belongs to another user."""
+    add_run(heads, "better")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for file in (heads.folder, heads.folder / ".git"):
+        os.chown(file, 65534, 65534)
+    with pytest.raises(PrerequisiteMissing, match="somebody else's") as caught:
+        report_of(heads)
+    assert "safe.directory" in caught.value.remedy
