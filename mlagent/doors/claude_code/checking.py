@@ -4,7 +4,8 @@ Guarantees: every file that is meant as a subagent has a verdict, every other do
 with what it is instead, and fails nothing; two files of one name are named both. Meant as one is
 what lies in an `agents` folder, where Claude Code looks, and elsewhere what has a frontmatter with
 a name or a description, also a broken one. In a plugin each file registers, so a file that would
-not load in a project is named with what it becomes there. Settings that switch hooks off are named.
+not load in a project is named with what it becomes there; of a marketplace each plugin in it is
+judged. Settings that switch hooks off are named.
 Reads only; links are named and not followed, though Claude Code would.
 """
 
@@ -12,16 +13,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from mlagent.contracts.agent_files import AgentCheck, CheckedFile
+from mlagent.contracts.agent_files import AgentCheck, CheckedFile, CheckedPart, LoadVerdict
 from mlagent.contracts.errors import BadInput
 from mlagent.sandbox.sanitize import clean_line
 
 from .hooks_off import hooks_off
 from .loading import MEASURED_ON, Loaded, load
-from .plugin_strict import checked_parts
-from .sources import Source, read_sources
+from .marketplace_strict import MARKETPLACE, elsewhere, local_plugins, marketplace_part
+from .plugin_strict import MANIFEST, checked_parts
+from .sources import SUFFIXES, Source, read_sources
 from .strict import broken_rules
 from .user_folder import is_the_users, user_folders
 
@@ -30,6 +32,7 @@ _PAGES = re.compile(
     re.IGNORECASE,
 )
 
+Place = Literal["agents", "plugin"]
 _KINDS = {
     "agents": "",
     "skills": "a part of a skill",
@@ -42,8 +45,17 @@ _FIELD = re.compile(r"^(name|description|title)[ \t]*:", re.MULTILINE)
 MAX_HEAD = 65_536
 
 
+class _Seen(NamedTuple):
+    """What was found in a project, a plugin, or a folder of subagent files."""
+
+    files: list[CheckedFile]
+    parts: list[CheckedPart]
+    skipped: list[str]
+    settings: list[Path]
+
+
 def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
-    """The check of `folder`: a project, a plugin, or a folder of subagent files.
+    """The check of `folder`: a project, a plugin, a marketplace, or a folder of subagent files.
 
     Raises:
         BadInput: no folder, or nothing to check in it.
@@ -51,30 +63,23 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
     if not folder.is_dir():
         raise BadInput(
             f"{str(folder)!r} is no folder.",
-            remedy="Give a project, a plugin, or an agents folder.",
+            remedy="Give a project, a plugin, a marketplace, or an agents folder.",
         )
-    root, place = _root(folder)
-    sources = read_sources(root)
-    skipped = [f"{clean_line(item.name)}: {item.why}" for item in sources.skipped]
-    loaded: list[tuple[Source, Loaded]] = []
-    for source in sources.documents:
-        seen = load(source.data, source.name)
-        if why := _no_agent(source, seen, in_agents=_is_agents_folder(root)):
-            skipped.append(f"{clean_line(source.name)}: {why}")
-        else:
-            loaded.append((source, seen))
-    if not loaded:
-        first = f"; left out: {skipped[0]}" if skipped else ""
-        more = f", and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+    is_market = (folder / MARKETPLACE).is_file()
+    place: Place = "plugin" if is_market else _root(folder)[1]
+    seen = _look_at_market(folder, strict) if is_market else _look(folder, strict)
+    if not seen.files and not seen.parts:
+        left = seen.skipped
+        first = f"; left out: {left[0]}" if left else ""
+        more = f", and {len(left) - 1} more" if len(left) > 1 else ""
+        other = " --strict judges the other files of a plugin." if place == "plugin" else ""
         raise BadInput(
-            f"{str(root)!r} holds no subagent file{first}{more}.",
+            f"{str(folder)!r} holds no subagent file{first}{more}.",
             remedy="They end in .md and begin with a frontmatter that has a name and a "
-            "description.",
+            f"description.{other}",
         )
-    files = tuple(_checked(source, seen, loaded, place, strict) for source, seen in loaded)
-    parts = tuple(checked_parts(root.parent)) if strict and place == "plugin" else ()
-    bad = any(not f.verdict.loads or f.rules or f.shadowed_by for f in files)
-    bad = bad or any(part.rules for part in parts)
+    bad = any(not f.verdict.loads or f.rules or f.shadowed_by for f in seen.files)
+    bad = bad or any(part.rules for part in seen.parts)
     return AgentCheck(
         schema_="mlagent/agent-check/v1",
         folder=str(folder),
@@ -82,15 +87,89 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
         measured_on=MEASURED_ON,
         strict=strict,
         ok=not bad,
-        files=files,
-        parts=parts,
-        skipped=tuple(skipped),
-        warnings=tuple(clean_line(said) for said in hooks_off(_settings_folders(root, place))),
+        files=tuple(seen.files),
+        parts=tuple(seen.parts),
+        skipped=tuple(seen.skipped),
+        warnings=tuple(clean_line(said) for said in hooks_off(seen.settings)),
     )
 
 
-def _root(folder: Path) -> tuple[Path, Literal["agents", "plugin"]]:
-    if (folder / ".claude-plugin" / "plugin.json").is_file() and (folder / "agents").is_dir():
+def _look(folder: Path, strict: bool) -> _Seen:
+    """A project, a plugin, or a plain folder."""
+    root, place = _root(folder)
+    parts = list(checked_parts(folder)) if strict and place == "plugin" else []
+    settings = _settings_folders(root, place)
+    if place == "plugin" and not _has_documents(root):
+        return _Seen([], parts, [], settings)
+    sources = read_sources(root)
+    in_agents = _is_agents_folder(root)
+    loaded: list[tuple[Source, Loaded]] = []
+    files: list[CheckedFile] = []
+    skipped: list[str] = []
+    for item in sources.skipped:
+        path = PurePosixPath(item.name)
+        if item.too_large and path.suffix == ".md" and (in_agents or "agents" in path.parts[:-1]):
+            files.append(_too_large(item.name))
+        else:
+            skipped.append(f"{clean_line(item.name)}: {item.why}")
+    for source in sources.documents:
+        seen = load(source.data, source.name)
+        if why := _no_agent(source, seen, in_agents=in_agents):
+            skipped.append(f"{clean_line(source.name)}: {why}")
+        else:
+            loaded.append((source, seen))
+    files += [_checked(source, seen, loaded, place, strict) for source, seen in loaded]
+    return _Seen(sorted(files, key=lambda file: file.file), parts, skipped, settings)
+
+
+def _look_at_market(folder: Path, strict: bool) -> _Seen:
+    """A marketplace: its own file, each plugin that lies in it, and the project's agents."""
+    files: list[CheckedFile] = []
+    parts = [marketplace_part(folder)] if strict else []
+    skipped = [f"plugin {name}: it is fetched from elsewhere" for name in elsewhere(folder)]
+    settings = user_folders()[:1]
+    for plugin in local_plugins(folder):
+        inner = folder / plugin.path
+        if (inner / MANIFEST).is_file():
+            before = "" if plugin.path == "." else f"{plugin.path}/"
+            found = _look(inner, strict)
+            files += _below(found.files, f"{before}agents/")
+            parts += [p.model_copy(update={"file": before + p.file}) for p in found.parts]
+            skipped += [f"{before}agents/{line}" for line in found.skipped]
+    if (folder / ".claude" / "agents").is_dir():
+        found = _look(folder / ".claude", strict)
+        files += _below(found.files, ".claude/agents/")
+        skipped += [f".claude/agents/{line}" for line in found.skipped]
+        settings = found.settings
+    return _Seen(files, parts, skipped, settings)
+
+
+def _below(files: list[CheckedFile], before: str) -> list[CheckedFile]:
+    """The same files, named from the folder above."""
+    return [
+        file.model_copy(
+            update={
+                "file": before + file.file,
+                "shadowed_by": file.shadowed_by and before + file.shadowed_by,
+            }
+        )
+        for file in files
+    ]
+
+
+def _has_documents(root: Path) -> bool:
+    return root.is_dir() and any(path.name.lower().endswith(SUFFIXES) for path in root.rglob("*"))
+
+
+def _too_large(name: str) -> CheckedFile:
+    why = "the file is larger than 1 MiB, and Claude Code skips it without a word."
+    return CheckedFile(
+        file=clean_line(name), verdict=LoadVerdict(loads=False, reason="size", why=why)
+    )
+
+
+def _root(folder: Path) -> tuple[Path, Place]:
+    if (folder / MANIFEST).is_file():
         return folder / "agents", "plugin"
     if (folder / ".claude" / "agents").is_dir():
         return folder / ".claude" / "agents", "agents"
@@ -103,7 +182,7 @@ def _holds_settings(folder: Path) -> bool:
     return folder.resolve().name == ".claude" or is_the_users(folder)
 
 
-def _settings_folders(root: Path, place: Literal["agents", "plugin"]) -> list[Path]:
+def _settings_folders(root: Path, place: Place) -> list[Path]:
     """Where settings lie that hold for the hooks of these agents; a plain folder has none."""
     own = user_folders()[:1]
     if place == "plugin":
@@ -153,7 +232,7 @@ def _checked(
     source: Source,
     seen: Loaded,
     everything: list[tuple[Source, Loaded]],
-    place: Literal["agents", "plugin"],
+    place: Place,
     strict: bool,
 ) -> CheckedFile:
     verdict = seen.verdict

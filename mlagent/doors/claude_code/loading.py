@@ -20,6 +20,7 @@ registers: what fails here gets its file name there (`checking` says so).
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -80,6 +81,9 @@ def load(data: bytes, path: str) -> Loaded:
         why = f"Claude Code reads only files whose name ends in .md; {other.rstrip('.')}."
         return replace(inner, verdict=_refuse("suffix", why, inner.verdict.line))
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        why = "the file is UTF-16; Claude Code reads UTF-8, so save it as that."
+        return Loaded(_refuse("no-frontmatter", why, 1), body=text)
     if len(data) > MAX_FILE_BYTES:
         why = f"the file has {len(data):,} bytes; the limit is 1 MiB."
         return Loaded(_refuse("size", why), body=text)
@@ -102,7 +106,8 @@ def load(data: bytes, path: str) -> Loaded:
         except FrontmatterError as error:
             return Loaded(_no_yaml(block, error, first), body=body, body_line=body_line)
     keys = value if isinstance(value, dict) else {}
-    verdict = _judge(keys, tuple(_notes(keys, text, match, mended)))
+    notes = [*_encoding_notes(data), *_notes(keys, text, match, mended)]
+    verdict = _judge(keys, tuple(notes))
     return Loaded(verdict, keys, body, body_line, mended)
 
 
@@ -198,6 +203,19 @@ def _kind(value: Any) -> str:
     if isinstance(value, Number):
         return "a number"
     return "a list" if isinstance(value, list) else "a map"
+
+
+def _encoding_notes(data: bytes) -> list[str]:
+    """It loads all the same, with a replacement character for each byte that is no UTF-8."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        byte = data[problem.start]
+        return [
+            f"not UTF-8: the byte 0x{byte:02x} in line {line} is read as \ufffd; save it as UTF-8"
+        ]
+    return []
 
 
 _ENUMS: dict[str, tuple[str, ...]] = {

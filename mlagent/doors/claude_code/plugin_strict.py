@@ -72,37 +72,44 @@ def checked_parts(plugin: Path) -> Iterator[CheckedPart]:
         plugin: the folder that holds `.claude-plugin/plugin.json`.
     """
     licensed = any(path.name.upper().startswith("LICEN") for path in plugin.iterdir())
-    yield _part(plugin, MANIFEST, _json(lambda value: _manifest(value, licensed)))
+    yield judged_part(plugin, MANIFEST, judged_json(lambda value: _manifest(value, licensed)))
     if (plugin / "hooks" / "hooks.json").exists():
-        yield _part(plugin, "hooks/hooks.json", _json(_hooks))
+        yield judged_part(plugin, "hooks/hooks.json", judged_json(_hooks))
     if (plugin / ".mcp.json").exists():
-        yield _part(plugin, ".mcp.json", _json(_servers))
+        yield judged_part(plugin, ".mcp.json", judged_json(_servers))
     for file in sorted(plugin.glob("skills/*/SKILL.md")):
         name = file.relative_to(plugin).as_posix()
-        yield _part(plugin, name, partial(_skill, file.parent.name))
-    yield _part(plugin, "README.md", _readme)
+        yield judged_part(plugin, name, partial(_skill, file.parent.name))
+    yield judged_part(plugin, "README.md", _readme)
 
 
 Rules = Callable[[bytes], Iterator[BrokenRule]]
 
 
-def _part(plugin: Path, name: str, rules: Rules) -> CheckedPart:
+def judged_part(plugin: Path, name: str, rules: Rules) -> CheckedPart:
+    """The file `name` of the folder, held to these rules; a link or no file is broken."""
     file = plugin / name
     if file.is_symlink() or not file.is_file():
         what = "a link; links are not followed." if file.is_symlink() else "it is not there."
-        found = [_broken("file", what)]
+        found = [broken("file", what)]
     elif file.stat().st_size > MAX_FILE_BYTES:
-        found = [_broken("file", "it is larger than 1 MiB.")]
+        found = [broken("file", "it is larger than 1 MiB.")]
     else:
         found = list(rules(file.read_bytes()))
     return CheckedPart(file=clean_line(name), rules=tuple(found))
 
 
-def _broken(rule: str, what: str) -> BrokenRule:
+def kind_problem(kind: str, given: Any) -> str:
+    """What is wrong with a value that must be of this kind; empty when nothing is."""
+    return "" if isinstance(given, _KINDS[kind]) else f"must be {kind}"
+
+
+def broken(rule: str, what: str) -> BrokenRule:
+    """A broken rule, safe to print."""
     return BrokenRule(rule=rule, what=clean_line(what))
 
 
-def _json(rules: Callable[[dict[str, Any]], Iterator[BrokenRule]]) -> Rules:
+def judged_json(rules: Callable[[dict[str, Any]], Iterator[BrokenRule]]) -> Rules:
     """Rules for the map that a file of JSON holds."""
 
     def read(data: bytes) -> Iterator[BrokenRule]:
@@ -110,12 +117,12 @@ def _json(rules: Callable[[dict[str, Any]], Iterator[BrokenRule]]) -> Rules:
         try:
             value = load_json(data.decode("utf-8", "replace").removeprefix("\ufeff"), "the file")
         except BadInput as problem:
-            yield _broken("json", problem.message)
+            yield broken("json", problem.message)
             return
         if isinstance(value, dict):
             yield from rules(value)
         else:
-            yield _broken("json", "a map is needed.")
+            yield broken("json", "a map is needed.")
 
     return read
 
@@ -123,35 +130,35 @@ def _json(rules: Callable[[dict[str, Any]], Iterator[BrokenRule]]) -> Rules:
 def _manifest(value: dict[str, Any], licensed: bool) -> Iterator[BrokenRule]:
     for key, given in value.items():
         if key not in MANIFEST_KEYS:
-            yield _broken("keys", f"`{key[:60]}` is no documented key of plugin.json.")
-        elif not isinstance(given, _KINDS[MANIFEST_KEYS[key]]):
-            yield _broken("values", f"`{key}` must be {MANIFEST_KEYS[key]}.")
+            yield broken("keys", f"`{key[:60]}` is no documented key of plugin.json.")
+        elif problem := kind_problem(MANIFEST_KEYS[key], given):
+            yield broken("values", f"`{key}` {problem}.")
     if not NAME.match(str(value.get("name", ""))):
-        yield _broken("name", "the name must be lower-case words joined by single hyphens.")
+        yield broken("name", "the name must be lower-case words joined by single hyphens.")
     for key in ADVISED:
         if not value.get(key):
-            yield _broken("advised", f"`{key}` is missing.")
+            yield broken("advised", f"`{key}` is missing.")
     author, words, page = (value.get(key) for key in ("author", "keywords", "homepage"))
     if isinstance(author, dict) and not isinstance(author.get("name"), str):
-        yield _broken("values", "`author` needs the text `name`.")
-    if isinstance(words, list) and not _texts(words):
-        yield _broken("values", "`keywords` must be texts.")
+        yield broken("values", "`author` needs the text `name`.")
+    if isinstance(words, list) and not is_texts(words):
+        yield broken("values", "`keywords` must be texts.")
     if isinstance(page, str) and not urlsplit(page).scheme:
-        yield _broken("values", "`homepage` must be a URL.")
+        yield broken("values", "`homepage` must be a URL.")
     if not licensed and not value.get("license"):
-        yield _broken("licence", "there is neither a `license` nor a file LICENSE.")
+        yield broken("licence", "there is neither a `license` nor a file LICENSE.")
 
 
 def _hooks(value: dict[str, Any]) -> Iterator[BrokenRule]:
     hooks = value.get("hooks")
     if not isinstance(hooks, dict):
-        yield _broken("hooks", "`hooks` must be a map from event to hooks.")
+        yield broken("hooks", "`hooks` must be a map from event to hooks.")
         return
     for event, matchers in hooks.items():
         if event not in EVENTS:
-            yield _broken("events", f"`{event[:60]}` is no event of Claude Code.")
+            yield broken("events", f"`{event[:60]}` is no event of Claude Code.")
         if problem := matchers_problem(_with_numbers(matchers)):
-            yield _broken("hooks", f"{event[:60]}: {problem}.")
+            yield broken("hooks", f"{event[:60]}: {problem}.")
 
 
 def _with_numbers(value: Any) -> Any:
@@ -167,11 +174,11 @@ def _with_numbers(value: Any) -> Any:
 def _servers(value: dict[str, Any]) -> Iterator[BrokenRule]:
     servers = value.get("mcpServers", value)
     if not isinstance(servers, dict):
-        yield _broken("servers", "`mcpServers` must be a map from name to server.")
+        yield broken("servers", "`mcpServers` must be a map from name to server.")
         return
     for name, server in servers.items():
         for problem in _server_problems(server):
-            yield _broken("servers", f"{name[:60]}: {problem}.")
+            yield broken("servers", f"{name[:60]}: {problem}.")
 
 
 def _server_problems(server: Any) -> Iterator[str]:
@@ -185,14 +192,15 @@ def _server_problems(server: Any) -> Iterator[str]:
     needed = "url" if kind in REMOTE else "command"
     if not isinstance(server.get(needed), str):
         yield f"a server of type {kind} needs the text `{needed}`"
-    if not _texts(server.get("args", [])):
+    if not is_texts(server.get("args", [])):
         yield "`args` must be a list of texts"
     env = server.get("env", {})
-    if not isinstance(env, dict) or not _texts(list(env.values())):
+    if not isinstance(env, dict) or not is_texts(list(env.values())):
         yield "`env` must be a map to texts"
 
 
-def _texts(value: Any) -> bool:
+def is_texts(value: Any) -> bool:
+    """Whether it is a list of texts."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
@@ -200,24 +208,24 @@ def _skill(folder: str, data: bytes) -> Iterator[BrokenRule]:
     yield from encoding_rules(data)
     seen = load(data, "SKILL.md")
     if not seen.keys:
-        yield _broken("block", "the file must start with YAML between lines of `---`.")
+        yield broken("block", "the file must start with YAML between lines of `---`.")
         return
     for key in seen.keys:
         if key not in SKILL_KEYS:
-            yield _broken("keys", f"`{key[:60]}` is no key that every reader of skills knows.")
+            yield broken("keys", f"`{key[:60]}` is no key that every reader of skills knows.")
     name, description = seen.keys.get("name"), seen.keys.get("description")
     if name != folder or not NAME.match(folder):
-        yield _broken("name", "the name must be that of the folder, lower-case with hyphens.")
+        yield broken("name", "the name must be that of the folder, lower-case with hyphens.")
     if not isinstance(description, str) or not 0 < len(description) <= MAX_DESCRIPTION:
-        yield _broken("description", f"a description of at most {MAX_DESCRIPTION:,} characters.")
+        yield broken("description", f"a description of at most {MAX_DESCRIPTION:,} characters.")
     tools = seen.keys.get("allowed-tools", "")
-    if not isinstance(tools, str) and not _texts(tools):
-        yield _broken("values", "`allowed-tools` must be text or a list of texts.")
+    if not isinstance(tools, str) and not is_texts(tools):
+        yield broken("values", "`allowed-tools` must be text or a list of texts.")
     if not seen.body.strip():
-        yield _broken("body", "the body is empty.")
+        yield broken("body", "the body is empty.")
 
 
 def _readme(data: bytes) -> Iterator[BrokenRule]:
     words = len(data.decode("utf-8", "replace").split())
     if words < README_WORDS:
-        yield _broken("readme", f"it has {words} words; {README_WORDS} are asked for.")
+        yield broken("readme", f"it has {words} words; {README_WORDS} are asked for.")

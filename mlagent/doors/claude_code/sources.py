@@ -37,6 +37,9 @@ _END = b"PK\x05\x06"
 _LOCATOR_64 = b"PK\x06\x07"
 
 
+TOO_LARGE = "larger than 1 MiB"
+
+
 class Source(NamedTuple):
     """One document. `name`: its path inside the folder or archive, with `/`."""
 
@@ -49,6 +52,11 @@ class Skipped(NamedTuple):
 
     name: str
     why: str
+
+    @property
+    def too_large(self) -> bool:
+        """Whether it is a document beyond the limit of Claude Code."""
+        return self.why == TOO_LARGE
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,10 @@ def read_sources(path: Path) -> Sources:
     with path.open("rb") as file:
         data = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise BadInput(f"{str(path)!r} is larger than 1 MiB, which is no subagent file.")
+        raise BadInput(
+            f"{str(path)!r} is larger than 1 MiB, which is no subagent file.",
+            remedy="Claude Code skips such a file; take out of it what the agent need not know.",
+        )
     return Sources((Source(path.name, data),), ())
 
 
@@ -143,7 +154,7 @@ def _read_file(path: Path, folder: Path) -> Source | Skipped:
             return Skipped(name, "no regular file")
         data = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(data) > MAX_DOCUMENT_BYTES:
-        return Skipped(name, "larger than 1 MiB")
+        return Skipped(name, TOO_LARGE)
     return Source(name, data)
 
 
@@ -260,7 +271,7 @@ def _open_tar(stream: Any) -> tarfile.TarFile:
 def _limited(stream: IO[bytes], name: str) -> Source | Skipped:
     data = stream.read(MAX_DOCUMENT_BYTES + 1)
     if len(data) > MAX_DOCUMENT_BYTES:
-        return Skipped(name, "larger than 1 MiB")
+        return Skipped(name, TOO_LARGE)
     return Source(name, data)
 
 

@@ -252,3 +252,37 @@ def test_the_import_command_writes_a_draft_that_validates(tmp_path: Path) -> Non
     done = run_mlagent(tmp_path, "agents", "import", "in", "--out", "drafts", "--force")
     assert "Claude Code: loads" in done.stdout
     assert "1 draft with reports in drafts" in done.stdout
+
+
+def test_a_file_that_is_no_utf_8_loads_with_a_note(tmp_path: Path) -> None:
+    agents = tmp_path / ".claude" / "agents"
+    agents.mkdir(parents=True)
+    text = "---\nname: a\ndescription: Use it for caf\u00e9s.\n---\nBody.\n"
+    (agents / "a.md").write_bytes(text.encode("latin-1"))
+    (agents / "b.md").write_bytes(text.encode("utf-16"))
+    first, second = check_folder(tmp_path, strict=False).files
+    assert first.verdict.loads
+    assert "not UTF-8: the byte 0xe9 in line 3" in first.verdict.notes[0]
+    assert "save it as UTF-8" in first.verdict.notes[0]
+    assert not second.verdict.loads
+    assert "UTF-16" in second.verdict.why
+
+
+def test_a_file_over_a_mebibyte_in_an_agents_folder_is_one_that_does_not_load(
+    tmp_path: Path,
+) -> None:
+    agents = tmp_path / ".claude" / "agents"
+    agents.mkdir(parents=True)
+    good = "---\nname: a\ndescription: Use it.\n---\nBody.\n"
+    (agents / "a.md").write_text(good)
+    (agents / "big.md").write_text(good + "x" * 1_048_576)
+    found = check_folder(tmp_path, strict=False)
+    assert not found.ok
+    assert [(f.file, f.verdict.loads, f.verdict.reason) for f in found.files] == [
+        ("a.md", True, "loads"),
+        ("big.md", False, "size"),
+    ]
+    assert "larger than 1 MiB" in found.files[1].verdict.why
+    (agents / "a.md").unlink()
+    with pytest.raises(BadInput, match="'big.md', larger than 1 MiB"):
+        check_folder(tmp_path, strict=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from marketplace_cases import CASES as MARKETPLACE_CASES
 from plugin_cases import CASES, FINE
 
 from mlagent.content import Content
@@ -86,6 +87,15 @@ def test_what_plugin_validate_refuses_breaks_a_rule_of_ours(project: Path, name:
     case.apply(plugin)
     done = claude(project, "plugin", "validate", "--json", "--strict", str(plugin))
     assert (done.returncode != 0) is (bool(case.rules) and case.refused), done.stdout
+
+
+@pytest.mark.parametrize("name", MARKETPLACE_CASES)
+def test_what_plugin_validate_says_of_a_marketplace(project: Path, name: str) -> None:
+    market = project.parent / "market"
+    case = MARKETPLACE_CASES[name]
+    case.apply(market)
+    done = claude(project, "plugin", "validate", "--json", "--strict", str(market))
+    assert (done.returncode == 0) is case.passes_there, done.stdout
 
 
 def test_the_directory_profile_finds_nothing_that_blocks(project: Path) -> None:

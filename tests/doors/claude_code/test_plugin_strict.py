@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from exported import export
+from marketplace_cases import CASES as MARKETPLACE_CASES
+from marketplace_cases import MARKETPLACE
 from plugin_cases import CASES, FINE, MANIFEST, SKILL
 
+from mlagent.contracts.errors import BadInput
 from mlagent.doors.claude_code.checking import check_folder
 from mlagent.doors.claude_code.files import SKILLS
 
@@ -81,3 +84,74 @@ def test_the_command_names_the_file_and_the_rule(tmp_path: Path) -> None:
     assert "events: `PreToolUs` is no event of Claude Code." in done.stdout
     assert "keeps       .mcp.json" in done.stdout
     assert "1 of 10 files" in done.stderr
+
+
+# --- a marketplace: its own file, and each plugin in it ---
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    export(tmp_path, "plugin")
+    return tmp_path
+
+
+def test_a_marketplace_is_judged_with_every_file_of_its_plugins(market: Path) -> None:
+    found = check_folder(market, strict=True)
+    assert found.ok
+    assert found.place == "plugin"
+    assert [part.file for part in found.parts][:4] == [
+        MARKETPLACE,
+        f"plugins/mlagent/{MANIFEST}",
+        "plugins/mlagent/hooks/hooks.json",
+        "plugins/mlagent/.mcp.json",
+    ]
+    assert len(found.parts) == 8
+    assert len(found.files) == 3
+    assert all(file.file.startswith("plugins/mlagent/agents/") for file in found.files)
+    assert check_folder(market, strict=False).parts == ()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_breaks_a_plugin_breaks_its_marketplace(name: str, market: Path) -> None:
+    case = CASES[name]
+    case.apply(market / "plugins" / "mlagent")
+    assert broken(market)[f"plugins/mlagent/{case.file}"] == case.rules
+
+
+@pytest.mark.parametrize("name", MARKETPLACE_CASES)
+def test_each_rule_of_a_marketplace_is_held(name: str, market: Path) -> None:
+    case = MARKETPLACE_CASES[name]
+    case.apply(market)
+    assert broken(market)[MARKETPLACE] == [case.rule]
+    assert not check_folder(market, strict=True).ok
+
+
+def test_a_plugin_from_elsewhere_is_named_and_one_behind_a_link_too(market: Path) -> None:
+    source = {"source": "github", "repo": "owner/name"}
+    MARKETPLACE_CASES["no source"]._replace(entry={"source": source}).apply(market)
+    found = check_folder(market, strict=True)
+    assert found.ok
+    assert found.skipped == ("plugin mlagent: it is fetched from elsewhere",)
+    with pytest.raises(BadInput, match="fetched from elsewhere"):
+        check_folder(market, strict=False)
+    (market / "plugins" / "other").symlink_to(market / "plugins" / "mlagent")
+    MARKETPLACE_CASES["no source"]._replace(entry={"source": "./plugins/other"}).apply(market)
+    assert broken(market) == {MARKETPLACE: ["source"]}
+
+
+def test_a_plugin_without_agents_is_judged_by_its_other_files(market: Path) -> None:
+    plugin = market / "plugins" / "mlagent"
+    for file in (plugin / "agents").iterdir():
+        file.unlink()
+    assert check_folder(plugin, strict=True).ok
+    assert check_folder(market, strict=True).ok
+    with pytest.raises(BadInput, match="--strict judges the other files"):
+        check_folder(plugin, strict=False)
+
+
+def test_the_project_of_a_marketplace_keeps_its_own_agents(market: Path) -> None:
+    own = market / ".claude" / "agents"
+    own.mkdir(parents=True)
+    (own / "mine.md").write_text("no frontmatter\n")
+    found = check_folder(market, strict=False)
+    assert [f.file for f in found.files if not f.verdict.loads] == [".claude/agents/mine.md"]
