@@ -40,7 +40,11 @@ class Refused(MlagentError):
     """The API said no to `what`, or the patience ended. `status` is HTTP's; 0: no answer."""
 
     def __init__(self, status: int, what: str, said: str, *, limited: bool = False) -> None:
-        why = {401: "The token is not valid.", 404: "Not there, or not for this token."}.get(status)
+        why = {
+            0: "Check the connection and GITHUB_API_URL.",
+            401: "The token is not valid.",
+            404: "Not there, or not for this token.",
+        }.get(status)
         sentence = f"GitHub refused {what}: {status} {said}".rstrip()
         if status == 0:
             sentence = f"GitHub did not answer {what}: {said}"

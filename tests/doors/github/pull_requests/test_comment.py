@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import re
 from pathlib import Path
@@ -299,3 +300,16 @@ def test_one_of_something_is_said_in_the_singular(report: PrReport) -> None:
     assert "on the same 1 vault row." in text
     assert " on 1 thread, " in text
     assert "byte for byte (1 row)" in text
+
+
+@pytest.mark.parametrize("kind", ["added", "removed", "retyped"])
+def test_a_table_never_begins_in_a_paragraph(report: PrReport, kind: str) -> None:
+    value = [{"column": "a", "before": "int", "after": "text"}] if kind == "retyped" else ["a", "b"]
+    one = {"column": "fee", "psi": 0.3, "noise": 0.01, "level": "large"} | {
+        "missing_before": 0.0,
+        "missing_after": 0.0,
+    }
+    data = {"same_file": False, "rows_before": 5, "rows_after": 6, "compared": 1, "columns": [one]}
+    text = text_of(changed(report, data=data | {kind: value}))
+    for before, line in itertools.pairwise(text.splitlines()):
+        assert not line.startswith("|") or before == "" or before.startswith("|"), before
