@@ -2,8 +2,9 @@
 
 Guarantees: all files are made before the first is written; a file that no export wrote, or that
 somebody changed since, is never overwritten unless `force`, and then only after a copy of it was
-kept; settings.json is only added to, after a copy was kept; a second export without a change writes
-nothing. Each file is written by rename. Does not install anything and does not start Claude Code.
+kept; settings.json is only added to, after a copy was kept, and refused when it is a link; a second
+export without a change writes nothing. Each file is written by rename. Does not install anything
+and does not start Claude Code.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
         )
     if chosen != "plugin":
         name = PLACES[chosen].inside("settings.json")
+        _refuse_link(folder / name)
         before = _text(folder / name)
         files[name] = merged(before, hook_groups(chosen), str(folder / name))
         if before is not None and before != files[name]:
@@ -146,6 +148,16 @@ def _leave_attributes(folder: Path, files: dict[str, str]) -> list[str]:
             if "*.md text eol=lf" not in there:
                 notes.append(f"{path} is yours and was left; add '*.md text eol=lf' to it.")
     return notes
+
+
+def _refuse_link(settings: Path) -> None:
+    """Settings behind a link belong to something else too. Raises BadInput."""
+    if settings.is_symlink():
+        raise BadInput(
+            f"{str(settings)!r} is a link, so nothing was changed.",
+            remedy=f"Put a file in its place (it leads to {str(settings.readlink())!r}), or choose "
+            "another --out.",
+        )
 
 
 def _text(path: Path) -> str | None:

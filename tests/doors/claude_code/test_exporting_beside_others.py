@@ -141,3 +141,23 @@ def test_a_link_or_a_folder_is_in_the_way_also_under_force(kind: str, tmp_path: 
     with pytest.raises(BadInput, match=r"ml-engineer\.md.*nothing was changed"):
         export(tmp_path, force=True)
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("scope", ["project", "user"])
+@pytest.mark.parametrize("there", [True, False])
+def test_settings_behind_a_link_are_refused_and_nothing_is_written(
+    tmp_path: Path, scope: str, there: bool
+) -> None:
+    target = tmp_path / "elsewhere.json"
+    if there:
+        target.write_text("{}")
+    folder = tmp_path / "out"
+    link = folder / (".claude/settings.json" if scope == "project" else "settings.json")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target)
+    before = tree(tmp_path)
+    for force in (False, True):
+        with pytest.raises(BadInput, match="settings.json' is a link, so nothing was changed"):
+            export(folder, scope, force=force)
+    assert tree(tmp_path) == before
+    assert link.is_symlink()
