@@ -1,8 +1,10 @@
 """PreToolUse: whether an agent's contract allows a tool call.
 
 Guarantees: a tool, a path or a command that the policy does not name is refused; paths are compared
-as real paths, links resolved, relative to the real path of the project; a search needs a folder
-that is readable as a whole. Does not watch what `mlagent` does once it runs: its sandbox does.
+as real paths, links resolved, relative to the real path of the project, or of a folder in it where
+mlagent made a plan or a run (one of several in a repository), never one inside another's records; a
+search needs a folder that is readable as a whole. Does not watch what `mlagent` does once it runs:
+its sandbox does.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import os
 from fnmatch import fnmatchcase
 
-from .command_line import command_problem
+from .command_line import RECORDS, command_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ READERS = {"Read": "file_path"}
 WRITERS = {"Write": "file_path", "Edit": "file_path"}
 JUDGED = frozenset({"Read", "Write", "Edit", "Grep", "Glob", "Bash"})
 """The tools that this module can judge. A policy that grants another one is broken."""
+NO_PROJECT = (*RECORDS, "candidates")
+"""Folders of a project that hold none of their own."""
+HEAD = 4_000
+"""Characters of a plan.yaml in which it says whose it is."""
 
 
 def tool_problem(event: dict[str, Any], agent: dict[str, Any]) -> str | None:
@@ -47,7 +53,7 @@ def tool_problem(event: dict[str, Any], agent: dict[str, Any]) -> str | None:
     if not isinstance(path, str) or not path:
         return "the call names no file."
     place = _place(path, cwd, root)
-    if place is None or not any(_matches(place, glob.split("/")) for glob in agent[globs]):
+    if place is None or not _allowed(place, agent[globs], root):
         allowed = ", ".join(agent[globs]) or "nothing"
         return f"you may not {verb} {path[:300]!r}; you may {verb}: {allowed}."
     return None
@@ -67,9 +73,11 @@ def _grep_problem(given: dict[str, Any], reads: list[str], cwd: str, root: str) 
     place = _place(path, cwd, root)
     if place is not None:
         if os.path.isdir(os.path.join(root, *place)):
-            if any(_covers(glob.split("/"), place) for glob in reads):
+            if any(
+                _covers(glob.split("/"), inner) for inner in _places(place, root) for glob in reads
+            ):
                 return None
-        elif any(_matches(place, glob.split("/")) for glob in reads):
+        elif _allowed(place, reads, root):
             return None
     return (
         f"you may not search {str(path)[:300]!r}; name a file or folder that you may read: "
@@ -86,6 +94,37 @@ def _place(path: object, cwd: str, root: str) -> list[str] | None:
         return []
     base = root.rstrip("/") + "/"
     return real[len(base) :].split("/") if real.startswith(base) else None
+
+
+def _allowed(place: list[str], globs: list[str], root: str) -> bool:
+    return any(_matches(inner, glob.split("/")) for inner in _places(place, root) for glob in globs)
+
+
+def _places(place: list[str], root: str) -> list[list[str]]:
+    """The place as the project sees it, and as each project of mlagent below sees it that is around
+    it."""
+    found = [place]
+    for count in range(1, len(place)):
+        name = place[count - 1]
+        if name.startswith(".") or name in NO_PROJECT:
+            break
+        if _is_project(os.path.join(root, *place[:count])):
+            found.append(place[count:])
+    return found
+
+
+def _is_project(folder: str) -> bool:
+    """Whether mlagent worked here: its state is here, or a plan of its own. Links do not count."""
+    state, plan = os.path.join(folder, ".mlagent"), os.path.join(folder, "plan.yaml")
+    if os.path.isdir(state) and not os.path.islink(state):
+        return True
+    if os.path.islink(plan) or not os.path.isfile(plan):
+        return False
+    try:
+        with open(plan, encoding="utf-8", errors="replace") as file:
+            return "\nschema: mlagent/plan/" in "\n" + file.read(HEAD)
+    except OSError:
+        return False
 
 
 def _matches(parts: list[str], glob: list[str]) -> bool:
