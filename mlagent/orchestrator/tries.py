@@ -4,11 +4,13 @@ A try is one distinct candidate, code and settings, that has a score on these fo
 
 - the linear baseline is one: the choice is made between it and the option, so its score takes part
   in the selection; it has the same code in every run and counts once;
+- each scored candidate of a search with Claude is one: the best of many was picked on these folds.
+  The parts that ablation took out of it are none: no such candidate could be chosen;
 - the dummy is none: nobody wrote it and nothing is chosen by it;
 - a candidate that failed is none: without a score there is nothing to be lucky with;
 - the same code with the same spec.json is the same try, however often it ran or was replayed: a
   repeated look at the same candidate selects nothing. Another budget of the run, seed or column is
-  another spec, and a try. The seconds of one fold, which the clock of each run decides, are not;
+  another spec, and a try. The seconds and threads of one fit, which the run decides, are not;
 - another metric on the same target and folds is a try too: the labels looked at are the same.
 
 Guarantees: board, report, model card and verdict count with `count_tries`. Does not know of runs
@@ -24,8 +26,9 @@ from typing import NamedTuple
 
 from mlagent.contracts.evaluation import CandidateScore
 from mlagent.contracts.run import Seal
+from mlagent.contracts.search import TREE, SearchTree
 from mlagent.contracts.task import TaskSpec
-from mlagent.documents import load_json
+from mlagent.documents import load_json, read_record
 from mlagent.referee.scoring import yardstick
 from mlagent.store.files import sha256_of
 from mlagent.store.project import Project
@@ -66,9 +69,25 @@ def read_board_file(run: RunFolder) -> list[CandidateScore]:
 
 
 def board_rows(run: RunFolder, entries: Iterable[CandidateScore], task: TaskSpec) -> list[BoardRow]:
-    """The rows of one run, of `execute` or `try`, with their fingerprints."""
-    ruler = yardstick(task)
+    """The rows of one run, of `execute` or `try`, with their fingerprints; those of its search that
+    are not among them come first."""
+    ruler, entries = yardstick(task), list(entries)
+    named = {entry.name for entry in entries}
+    entries = [entry for entry in searched(run) if entry.name not in named] + entries
     return [BoardRow(run.id, entry, look_of(run, entry.name), ruler) for entry in entries]
+
+
+def searched(run: RunFolder) -> list[CandidateScore]:
+    """The candidates of a run's search that have a score; none where nothing was searched."""
+    path = run.path / TREE
+    if not path.is_file():
+        return []
+    tree = read_record(SearchTree, path.read_text(encoding="utf-8"), str(path), format="json")
+    return [
+        CandidateScore(name=node.name, score=node.score, outcome=node.outcome)
+        for node in tree.nodes
+        if node.score is not None
+    ]
 
 
 def look_of(run: RunFolder, name: str) -> str:
@@ -83,7 +102,7 @@ def look_of(run: RunFolder, name: str) -> str:
         return f"{run.id}/{name}"
     spec = dict(load_json(files[1].read_text(encoding="utf-8"), str(files[1])))
     spec["budget_s"] = None if name == LINEAR else _budget(run)  # linear is always the same
-    spec["replay"] = None
+    spec["replay"] = spec["threads"] = None
     told = json.dumps(spec, sort_keys=True)
     return sha256(f"{sha256_of(files[0])} {told}".encode()).hexdigest()
 

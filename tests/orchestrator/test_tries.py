@@ -9,6 +9,7 @@ import pytest
 
 from mlagent.contracts.evaluation import CandidateScore, Score
 from mlagent.contracts.run import Seal
+from mlagent.contracts.search import TREE, Node, Operator, SearchTree
 from mlagent.contracts.task import TaskSpec
 from mlagent.orchestrator.looking import NO_LINEAR, read_board
 from mlagent.orchestrator.tries import (
@@ -103,6 +104,38 @@ def test_the_linear_baseline_counts_once_and_the_dummy_never(folder: Folder) -> 
     assert folder.tries() == 2
     folder.run({"option_c": 0.8, "linear": 0.7, "dummy": 0.5})
     assert folder.tries() == 3
+
+
+def node(number: int, value: float | None, operator: Operator = "draft") -> Node:
+    name = "option_b" if operator == "floor" else f"claude-{number:02d}"
+    return Node(
+        id=number,
+        name=name,
+        operator=operator,
+        code_sha256="a" * 64,
+        score=row(name, value).score,
+        outcome=row(name, value).outcome,
+    )
+
+
+def test_every_scored_candidate_of_a_search_is_a_try_and_stands_on_the_board(
+    folder: Folder, tmp_path: Path
+) -> None:
+    made = folder.run({"option_b": 0.8, "linear": 0.7, "claude-02": 0.9, "dummy": 0.5})
+    assert folder.tries() == 3
+    nodes = (node(0, 0.8, "floor"), node(1, None), node(2, 0.9), node(3, 0.85), node(4, 0.6))
+    path = folder.project.runs.find(made[0].run, finished=False).path
+    for name, code in (("claude-03", "c"), ("claude-04", "d")):
+        home = path / "artifacts" / "ml-engineer" / name
+        home.mkdir()
+        (home / "solution.py").write_text(code)
+        (home / "spec.json").write_text("{}")
+    tree = SearchTree(metric="roc_auc", nodes=nodes, chosen=2, stopped="")
+    (path / TREE).parent.mkdir(parents=True)
+    write_json(path / TREE, tree.model_dump(mode="json", by_alias=True))
+    assert folder.tries() == 5, "three of Claude's with a score, the option, linear"
+    names = [one.entry.name for one in read_board(tmp_path).rows]
+    assert names == ["claude-02", "claude-03", "option_b", "linear", "claude-04", "dummy"]
 
 
 def test_the_same_code_and_spec_are_one_try_however_often_they_ran(folder: Folder) -> None:
