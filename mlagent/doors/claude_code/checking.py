@@ -12,6 +12,7 @@ Reads only; links are named and not followed, though Claude Code would.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -60,6 +61,12 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
     Raises:
         BadInput: no folder, or nothing to check in it.
     """
+    if folder.is_file():
+        raise BadInput(
+            f"{str(folder)!r} is a file; a folder is checked as a whole.",
+            remedy="Give the folder that it lies in: mlagent agents check "
+            f"{shlex.quote(str(folder.parent))}",
+        )
     if not folder.is_dir():
         raise BadInput(
             f"{str(folder)!r} is no folder.",

@@ -75,8 +75,16 @@ class Loaded:
 
 def load(data: bytes, path: str) -> Loaded:
     """The file `path` with the content `data`, read and judged."""
+    found = _load(data, path)
+    if said := _encoding_notes(data):
+        notes = (*said, *found.verdict.notes)
+        return replace(found, verdict=found.verdict.model_copy(update={"notes": notes}))
+    return found
+
+
+def _load(data: bytes, path: str) -> Loaded:
     if PurePosixPath(path).suffix != ".md":
-        inner = load(data, "as.md")
+        inner = _load(data, "as.md")
         other = "as .md it would load" if inner.verdict.loads else f"and {inner.verdict.why}"
         why = f"Claude Code reads only files whose name ends in .md; {other.rstrip('.')}."
         return replace(inner, verdict=_refuse("suffix", why, inner.verdict.line))
@@ -106,8 +114,7 @@ def load(data: bytes, path: str) -> Loaded:
         except FrontmatterError as error:
             return Loaded(_no_yaml(block, error, first), body=body, body_line=body_line)
     keys = value if isinstance(value, dict) else {}
-    notes = [*_encoding_notes(data), *_notes(keys, text, match, mended)]
-    verdict = _judge(keys, tuple(notes))
+    verdict = _judge(keys, tuple(_notes(keys, text, match, mended)))
     return Loaded(verdict, keys, body, body_line, mended)
 
 
@@ -206,7 +213,9 @@ def _kind(value: Any) -> str:
 
 
 def _encoding_notes(data: bytes) -> list[str]:
-    """It loads all the same, with a replacement character for each byte that is no UTF-8."""
+    """It is read all the same, with a replacement character for each byte that is no UTF-8."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return []  # the verdict says it
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as problem:

@@ -96,6 +96,8 @@ def read_sources(path: Path) -> Sources:
             f"{str(path)!r} is larger than 1 MiB, which is no subagent file.",
             remedy="Claude Code skips such a file; take out of it what the agent need not know.",
         )
+    if not data.strip():
+        raise BadInput(f"{str(path)!r} is empty.", remedy="Give a file that says something.")
     return Sources((Source(path.name, data),), ())
 
 
@@ -203,7 +205,10 @@ def _zip(path: Path) -> Iterator[Source | Skipped]:
                     raise _too_much(path)
                 yield item
     except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as problem:
-        raise BadInput(f"{str(path)!r} is no readable zip archive: {problem}.") from None
+        raise BadInput(
+            f"{str(path)!r} is no readable zip archive: {problem}.",
+            remedy="Pack it again, or give the folder itself.",
+        ) from None
 
 
 def _check_directory(path: Path) -> None:
@@ -214,7 +219,9 @@ def _check_directory(path: Path) -> None:
         tail = file.read()
     at = tail.rfind(_END)
     if at < 0 or len(tail) < at + 22:
-        raise BadInput(f"{str(path)!r} is no zip archive.")
+        raise BadInput(
+            f"{str(path)!r} is no zip archive.", remedy="Pack it again, or give the folder itself."
+        )
     if tail[max(0, at - 20) : at].startswith(_LOCATOR_64):
         raise BadInput(f"{str(path)!r} is a zip64 archive, which a few Markdown files never need.")
     entries, length = struct.unpack("<HL", tail[at + 10 : at + 16])
@@ -261,7 +268,10 @@ def _tar(path: Path) -> Iterator[Source | Skipped]:
                 assert content is not None
                 yield _limited(content, name)
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as problem:
-        raise BadInput(f"{str(path)!r} is no readable .tar.gz archive: {problem}.") from None
+        raise BadInput(
+            f"{str(path)!r} is no readable .tar.gz archive: {problem}.",
+            remedy="Pack it again, or give the folder itself.",
+        ) from None
 
 
 def _open_tar(stream: Any) -> tarfile.TarFile:

@@ -245,6 +245,11 @@ def mlagent_review_plan(
     from mlagent.orchestrator.wiring import planned_packages
 
     path = place.inside(plan or PLAN_FILE, "plan")
+    if path.suffix not in (".yaml", ".yml") or path.name.startswith("."):
+        raise BadInput(  # a refusal quotes what the file holds
+            f"{clip(str(plan), SENTENCE)!r} is no plan: a plan is a YAML file.",
+            remedy="Leave `plan` out for plan.yaml, or name a file of plans/.",
+        )
     found, content = read_plan(path), Content()
     review = review_again(
         found, load_contracts(content), load_policies(content), packages=planned_packages()

@@ -172,7 +172,10 @@ def place_of(folder: str | None, roots: Roots) -> Place:
     if folder is not None:
         place = Place(place.inside(folder, "folder"), roots)
     if not place.folder.is_dir():
-        raise BadInput(f"{str(place.folder)!r} is not a folder.")
+        raise BadInput(
+            f"{str(place.folder)!r} is not a folder.",
+            remedy=f"Name one below {roots.shown()}, or leave `folder` out for the first root.",
+        )
     for name in (SETTINGS_FILE, PLAN_FILE, *FOLDERS):
         place.inside(name, "project file")
     for link in links(place.folder / name for name in FOLDERS):

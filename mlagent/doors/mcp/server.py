@@ -72,6 +72,8 @@ WRITING: tuple[tuple[str, Callable[..., Any], dict[str, Any] | None], ...] = (
     ("Run the plan", run_tools.mlagent_run, APPROVAL),
     ("Try a candidate", run_tools.mlagent_try, None),
 )
+LONGEST = 2_000
+"""Characters of a refusal: it may quote what was given."""
 log = logging.getLogger(__name__)
 
 
@@ -171,7 +173,10 @@ def sentence(name: str, problem: ToolError) -> str:
 
 
 def refusal(text: str) -> CallToolResult:
-    """An answer that says what was wrong and what to do."""
+    """An answer that says what was wrong and what to do; a long one is cut in its middle, because
+    the way out stands at the end."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 600]} ... {text[-500:]}"
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
 
 

@@ -286,3 +286,10 @@ def test_a_file_over_a_mebibyte_in_an_agents_folder_is_one_that_does_not_load(
     (agents / "a.md").unlink()
     with pytest.raises(BadInput, match="'big.md', larger than 1 MiB"):
         check_folder(tmp_path, strict=True)
+
+
+def test_a_file_is_checked_with_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\nname: a\ndescription: Use it.\n---\nBody.\n")
+    with pytest.raises(BadInput, match="is a file; a folder is checked as a whole") as refused:
+        check_folder(tmp_path / "a.md", strict=False)
+    assert str(tmp_path) in refused.value.remedy

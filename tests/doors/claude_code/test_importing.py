@@ -509,3 +509,15 @@ def test_importing_writes_three_files_each_and_overwrites_nothing(tmp_path: Path
     with pytest.raises(BadInput, match="no agent 'x'"):
         import_agents(folder, tmp_path / "other", agent="x", force=False)
     assert not (tmp_path / "other").exists()
+
+
+def test_an_empty_file_is_refused_and_one_of_another_encoding_says_so(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.md"
+    empty.write_bytes(b"\n \n")
+    with pytest.raises(BadInput, match="is empty"):
+        import_agents(empty, tmp_path / "out", agent=None, force=False)
+    other = tmp_path / "latin.md"
+    other.write_bytes("# ML engineer\n## Guardrails\n- caf\u00e9\n".encode("latin-1"))
+    (report,) = import_agents(other, tmp_path / "out", agent=None, force=False).reports
+    assert "not UTF-8: the byte 0xe9 in line 3" in report.verdict.notes[0]
+    assert "not UTF-8" in (tmp_path / "out" / "latin.import.md").read_text("utf-8")

@@ -129,3 +129,24 @@ def test_only_tables_that_would_be_taken_are_offered(
         return await talk.facts("profile")
 
     assert session(churn, one)["table"] == "churn.csv"
+
+
+def test_a_refusal_is_short_and_quotes_no_file_that_is_no_plan(session: Any, churn: Path) -> None:
+    (churn / ".env").write_text("TOKEN-4711\n")
+
+    async def script(talk: Any) -> list[str]:
+        return [
+            await talk.refused("plan", task="forecast " + "x" * 9_000),
+            await talk.refused("review_plan", plan=".env"),
+            await talk.refused("review_plan", plan="churn.csv"),
+            await talk.refused("profile", folder="nope"),
+        ]
+
+    long, hidden, table, folder = session(churn, script)
+    assert len(long) <= 2_000
+    assert "out of scope" in long
+    for said in (hidden, table):
+        assert "a plan is a YAML file" in said
+        assert "4711" not in said
+        assert "tenure" not in said
+    assert "leave `folder` out" in folder
