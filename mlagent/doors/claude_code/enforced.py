@@ -205,8 +205,13 @@ _PLAN_WORDS = frozenset(
 _PLAN_SUBJECT = re.compile(r"\boptions?\b|\bestimat|\brecommend")
 _NUMBERS = {"2": 2, "two": 2, "3": 3, "three": 3}
 _LABEL = re.compile(r"([^:()]{1,60}):\s+(?=\S)")
-_DENIES = re.compile(r"\b(?:no|not|never|avoid|without|forbidden|don't|stop)\b")
+_DENIES = re.compile(r"\b(?:no|not|never|avoid|prevent|without|forbidden|don't|doesn't|stop)\b")
 _PIECES = re.compile(r"\s*(?:[,;/&+]|\band\b|\bor\b)\s*")
+
+
+def denies(text: str) -> bool:
+    """Whether the statement holds a word that turns it round."""
+    return _DENIES.search(text.lower().replace("’", "'")) is not None
 
 
 def said(text: str) -> str:

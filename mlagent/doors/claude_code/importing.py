@@ -110,7 +110,7 @@ class Importer:
             made = []
             if part in UNDERSTOOD:
                 for statement in said[: MAX_STATEMENTS - read]:
-                    match = matcher.match(part, statement.text[:MAX_STATEMENT])
+                    match = matcher.match(part, statement.text[:MAX_STATEMENT], section.heading)
                     if contract is None:
                         match = _without_base(match)
                     if part == "success" and statement.kind == "text":

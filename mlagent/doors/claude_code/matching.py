@@ -28,6 +28,7 @@ from .enforced import (
     WRITES,
     Enforced,
     covering,
+    denies,
     is_delivered,
     is_handed,
     near,
@@ -48,6 +49,11 @@ _ASIDE = re.compile(
     r"\((?:delegate|hand|see|use|ask)[^()]*\)|^\W*(?:(?:this agent )?(?:does|do) not|never)\b", re.I
 )
 _ALTERNATIVES = re.compile(r"[,;]|\bor\b|\band\b", re.IGNORECASE)
+_IN_SCOPE = re.compile(r"(?:what is )?(?:in )?scope|what (?:this agent|it) does", re.IGNORECASE)
+_FAULTS = re.compile(
+    r"anti.?pattern|pitfall|mistake|red flag|\bnever\b|\bavoid|do not|don.?t\b|wrong|smell",
+    re.IGNORECASE,
+)
 MAX_PARTS = 12
 """Of a boundary; each is asked of the router."""
 _BRACKETS = re.compile(r"\(([^()]*)\)")
@@ -93,8 +99,12 @@ class Matcher:
     contracts: dict[Role, Contract]
     content: Content = field(repr=False)
 
-    def match(self, part: Part, text: str) -> Match:
-        """What the statement `text` of a section about `part` means."""
+    def match(self, part: Part, text: str, heading: str = "") -> Match:
+        """What the statement `text` of a section about `part`, below `heading`, means."""
+        if part == "boundaries" and _IN_SCOPE.fullmatch(heading.strip()) and not denies(text):
+            part = "responsibilities"
+        if part == "guardrails" and (wrong := _other_way_round(text, heading)):
+            return Match("advisory", None, wrong)
         known = {
             "responsibilities": self._duty,
             "boundaries": self._boundary,
@@ -292,6 +302,15 @@ _MEASURED_BY = {
     "package verified": "the package predicts the same bytes in a new sandbox",
     "within budget": "the run's clock says so",
 }
+
+
+def _other_way_round(text: str, heading: str) -> str:
+    """Why a guardrail cannot be taken at its word; empty when it can."""
+    fault = bool(_FAULTS.search(heading)) or text.lstrip().startswith(("❌", "✗", "✘", "🚫"))
+    names_one = said(text).startswith("not ")
+    if fault and not denies(text):
+        return "it is listed among faults, so it says what is not wanted"
+    return "" if fault or not names_one else "it denies, and is not listed among faults"
 
 
 def _access(text: str, words: str, suffix: str) -> tuple[Outcome, str]:

@@ -338,6 +338,29 @@ def test_a_word_alone_holds_nothing(section: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("heading", "text", "outcome"),
+    [
+        ("Best Practices", "Fixed random seeds", "held"),
+        ("Anti-Patterns", "Fixed random seeds", "advisory"),
+        ("Guardrails", "❌ Fixed random seeds", "advisory"),
+        ("Common Pitfalls", "Not establishing simple baselines", "held"),
+        ("Best Practices", "Not establishing simple baselines", "advisory"),
+        ("Never", "Train on the test set", "advisory"),
+        ("Never", "Never train on the test set", "held"),
+        ("Out of Scope", "React dashboards", "held"),
+        ("Scope", "React dashboards", "refused"),
+        ("Scope", "No React dashboards", "held"),
+    ],
+)
+def test_what_stands_among_faults_or_in_scope_is_read_that_way(
+    heading: str, text: str, outcome: str
+) -> None:
+    report, _ = imported(f"# ML engineer\n## {heading}\n- {text}\n")
+    (row,) = report.statements
+    assert row.outcome == outcome, row
+
+
+@pytest.mark.parametrize(
     ("section", "text", "clause"),
     [
         ("Guardrails", "Always set a random seed", "guardrails.seeds"),
