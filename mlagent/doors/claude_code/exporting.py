@@ -185,6 +185,6 @@ def _keep(path: Path) -> Path:
 
 def _next(scope: Scope, folder: Path) -> str:
     if scope == "plugin":
-        add = f"/plugin marketplace add {folder}"
+        add = f"/plugin marketplace add {folder.resolve()}"  # a bare name would be refused there
         return f"In Claude Code: {add}, then /plugin install mlagent@mlagent"
     return "Start Claude Code again; `claude agents` lists the three."

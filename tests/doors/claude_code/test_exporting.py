@@ -296,3 +296,12 @@ def test_without_a_home_a_project_is_exported_and_the_user_scope_says_what_is_mi
     export(tmp_path)
     with pytest.raises(BadInput, match="home folder"):
         export_agents(CONTENT, "user", None, force=False)
+
+
+def test_the_next_step_names_the_marketplace_as_claude_code_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bare name is no source of a marketplace: it must be a whole path, or begin with './'."""
+    monkeypatch.chdir(tmp_path)
+    said = export(Path("market"), "plugin").next
+    assert f"/plugin marketplace add {tmp_path / 'market'}, then" in said
