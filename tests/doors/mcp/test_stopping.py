@@ -87,7 +87,7 @@ def test_what_another_server_started_is_killed_when_it_does_not_listen(
         (("Interrupted",), 1, False, "stopped"),  # the phase that was cut left with its own code
         (("Interrupted",), 2, True, "stopped"),
         ((), 1, True, "stopped"),  # cut between two phases, or before Python handles signals
-        ((), -2, True, "stopped"),
+        ((), -15, True, "stopped"),
         ((), 130, False, "stopped"),
         ((), -9, False, "stopped"),
         ((), 1, False, "failed"),
