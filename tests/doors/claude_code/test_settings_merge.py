@@ -83,15 +83,6 @@ def test_settings_that_cannot_be_merged_are_left_and_nothing_is_written(
     assert tree(tmp_path) == before
 
 
-def test_settings_behind_a_link_are_changed_where_they_lie(tmp_path: Path) -> None:
-    real = tmp_path / "dotfiles.json"
-    real.write_text("{}")
-    settings_of(tmp_path / "p").symlink_to(real)
-    export(tmp_path / "p")
-    assert settings_of(tmp_path / "p").is_symlink()
-    assert "PreToolUse" in real.read_text()
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
