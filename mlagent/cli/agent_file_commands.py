@@ -63,7 +63,9 @@ def agents_import(
 
 
 def agents_check(
-    folder: Annotated[Path, typer.Argument(help="A project, plugin, marketplace or agents folder.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A project, plugin, marketplace or agents folder.")
+    ],
     strict: Annotated[
         bool, typer.Option("--strict", help="Hold the files to every documented rule.")
     ] = False,
