@@ -72,7 +72,7 @@ class Engine(Closing):
 
     def _without(self) -> str:
         known = {row[0] for row in self.rows("SELECT name FROM duckdb_optimizers()")}
-        return ",".join({"type_pushdown"} & known)
+        return ",".join({"type_pushdown", "in_clause"} & known)
 
     def linked(self, number: int = 0) -> str:
         """SQL literal of the n-th readable file."""

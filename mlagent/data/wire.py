@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CELL_END = "chr(31)"
 CELL_MISSING = "chr(30)"
+AT_ONCE = 32
+"""Columns that one statement casts."""
 
 
 def choices_of(profile: Profile) -> dict[str, ColumnChoice]:
@@ -62,12 +64,11 @@ def typed_sql(field: str, choice: ColumnChoice) -> str:
     return text_sql(field, choice.missing_tokens)
 
 
-def failed_sql(field: str, choice: ColumnChoice) -> str | None:
-    """SQL that counts cells that are filled and do not parse; None where every text will do."""
+def filled_sql(field: str, choice: ColumnChoice) -> str | None:
+    """SQL that counts cells that are filled; None where every text will do."""
     if choice.dtype not in ("float64", "int64", "bool", "datetime64"):
         return None
-    blank = missing_sql(field, choice.missing_tokens, numbers=True)
-    return f"count(*) FILTER (NOT {blank} AND {typed_sql(field, choice)} IS NULL)"
+    return f"count(*) FILTER (NOT {missing_sql(field, choice.missing_tokens, numbers=True)})"
 
 
 def target_choice(choice: ColumnChoice, task: TaskSpec) -> ColumnChoice:
@@ -99,25 +100,66 @@ def zeros_and_negatives(table: Table, name: str, choice: ColumnChoice) -> tuple[
 def cast_table(
     table: Table, names: Sequence[str], columns: Mapping[str, ColumnChoice], into: Path
 ) -> dict[str, int]:
-    """COPY the named columns, typed, to Parquet; returns the failed cells per column."""
-    fields, failures = [], []
-    for name in names:
-        field, choice = table.sql_name(name), columns[name]
-        fields.append(f"{typed_sql(field, choice)} AS {identifier(name)}")
-        if (failed := failed_sql(field, choice)) is not None:
-            failures.append((name, failed))
-    copy = table.engine.folder / "typed.parquet"
-    table.engine.connection.execute(
-        f"COPY (SELECT {', '.join(fields)} FROM {table.relation}) "
-        f"TO {literal(str(copy))} (FORMAT parquet, COMPRESSION zstd)"
-    )
-    _move(copy, into)
-    if not failures:
+    """COPY the named columns, typed, to Parquet; returns the failed cells per column.
+
+    Some columns at a time: what duckdb takes to plan a statement, and the memory that it holds for
+    it, grow faster than the number of columns.
+    """
+    engine, relation = table.engine, table.relation
+    several = len(names) > AT_ONCE
+    if several:  # the file is read once
+        fields = ", ".join(dict.fromkeys(table.sql_name(name) for name in names))
+        engine.connection.execute(f"CREATE TEMP TABLE cells AS SELECT {fields} FROM {relation}")
+        relation = "cells"
+    parts: list[str] = []
+    failures: dict[str, int] = {}
+    for start in range(0, len(names), AT_ONCE):
+        part = engine.folder / f"typed{start}.parquet"
+        some = names[start : start + AT_ONCE]
+        failures |= _cast_some(table, relation, some, columns, part)
+        parts.append(f"read_parquet({literal(str(part))})")
+    whole = engine.folder / "typed0.parquet"
+    if several:
+        engine.connection.execute("DROP TABLE cells")
+        whole = engine.folder / "typed.parquet"
+        _copy(engine, f"SELECT * FROM {' POSITIONAL JOIN '.join(parts)}", whole)
+    _move(whole, into)
+    return {name: failures[name] for name in names if failures.get(name)}
+
+
+def _cast_some(
+    table: Table,
+    relation: str,
+    names: Sequence[str],
+    columns: Mapping[str, ColumnChoice],
+    into: Path,
+) -> dict[str, int]:
+    """Cast some columns; the failed cells: those that are filled and have no value."""
+    fields = [(table.sql_name(name), columns[name], identifier(name)) for name in names]
+    typed = ", ".join(f"{typed_sql(field, choice)} AS {name}" for field, choice, name in fields)
+    _copy(table.engine, f"SELECT {typed} FROM {relation}", into)
+    counts = [
+        (name, filled, own)
+        for name, (field, choice, own) in zip(names, fields, strict=True)
+        if (filled := filled_sql(field, choice)) is not None
+    ]
+    if not counts:
         return {}
-    counted = table.engine.rows(
-        f"SELECT {', '.join(sql for _, sql in failures)} FROM {table.relation}"
-    )[0]
-    return {name: int(n) for (name, _), n in zip(failures, counted, strict=True) if n}
+    cells = table.engine.rows(f"SELECT {', '.join(sql for _, sql, _ in counts)} FROM {relation}")
+    values = table.engine.rows(
+        f"SELECT {', '.join(f'count({own})' for _, _, own in counts)} "
+        f"FROM read_parquet({literal(str(into))})"
+    )
+    return {
+        name: max(0, int(there) - int(read))
+        for (name, _, _), there, read in zip(counts, cells[0], values[0], strict=True)
+    }
+
+
+def _copy(engine: Engine, select: str, into: Path) -> None:
+    engine.connection.execute(
+        f"COPY ({select}) TO {literal(str(into))} (FORMAT parquet, COMPRESSION zstd)"
+    )
 
 
 def _move(source: Path, into: Path) -> None:

@@ -131,3 +131,45 @@ def test_any_frame_can_be_written_without_pyarrow(tmp_path: Path) -> None:
     TypedTable.write_frame(frame, tmp_path / "f.parquet")
     with open_table(tmp_path / "f.parquet") as table:
         assert table.sample(5).to_numpy().tolist() == [["0.25", "x"], ["0.5", None]]
+
+
+@pytest.mark.parametrize("columns", [31, 32, 33, 200])
+def test_a_wide_table_is_cast_some_columns_at_a_time_within_the_memory(
+    put: Put, tmp_path: Path, columns: int
+) -> None:
+    """200 columns of numbers in one statement took more than the engine's 512 MB."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(1_200, columns))
+    names = [f"n{i} `<!-- {{{{" for i in range(columns)]
+    frame = pd.DataFrame(values, columns=names).astype(object)
+    frame.iloc[7, columns - 1] = "oops"
+    frame.iloc[9, 0] = "-inf"
+    frame.iloc[11, 0] = None
+    frame["y"] = np.where(values[:, 0] > 0, "yes", "no")
+    path = put("wide.csv", frame.to_csv(index=False))
+    with open_table(path) as table:
+        found = choices_of(profile_table(table))
+        numbers = dict.fromkeys(names, ColumnChoice(role="number", dtype="float64"))
+        task = TaskSpec(description="x", kind="binary", target="y")
+        with ingest(table, found | numbers, task, tmp_path / "typed.parquet") as typed:
+            assert typed.rows == 1_200
+            assert typed.columns == tuple(frame.columns)
+            assert typed.failed == {names[-1]: 1, names[0]: 1}
+            assert list(typed.target()[:3]) == list(frame["y"][:3])
+            for name in (names[0], names[columns // 2], names[-1]):
+                wanted = pd.to_numeric(frame[name], errors="coerce").replace(-np.inf, np.nan)
+                assert np.array_equal(typed.column(name), wanted.to_numpy(), equal_nan=True)
+
+
+def test_many_rows_of_a_wide_table_stay_where_they_were(put: Put, tmp_path: Path) -> None:
+    rows, columns = 150_000, 40
+    values = np.arange(rows)[:, None] * 100 + np.arange(columns)
+    frame = pd.DataFrame(values, columns=[f"n{i}" for i in range(columns)])
+    frame["y"] = np.where(values[:, 0] % 3, "yes", "no")
+    path = put("long.csv", frame.to_csv(index=False))
+    with open_table(path) as table:
+        found = choices_of(profile_table(table))
+        task = TaskSpec(description="x", kind="binary", target="y")
+        with ingest(table, found, task, tmp_path / "typed.parquet") as typed:
+            for name in ("n0", "n31", "n32", "n39", "y"):
+                assert list(typed.column(name)) == list(frame[name])
