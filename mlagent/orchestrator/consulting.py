@@ -28,6 +28,7 @@ from mlagent.gateway.gateway import Gateway, Journal
 from mlagent.gateway.meter import Caps, Meter
 from mlagent.gateway.prices import load_prices
 from mlagent.gateway.service import AnthropicService
+from mlagent.reports.numbers import counted
 from mlagent.settings import Settings
 from mlagent.store.files import write_json
 
@@ -141,7 +142,7 @@ def consult_claude(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / BILL, bill.model_dump(mode="json", by_alias=True))
         say(
-            f"Claude: {bill.total.calls} calls, {bill.total.tokens.total:,} tokens, "
+            f"Claude: {counted(bill.total.calls, 'call')}, {bill.total.tokens.total:,} tokens, "
             f"${bill.total.usd:.4f}."
         )
         notes = tuple(one.note for one in made.values() if one.note)

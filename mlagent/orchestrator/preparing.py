@@ -30,6 +30,7 @@ from mlagent.referee.split import (
     make_folds,
     seal_from_test_file,
 )
+from mlagent.reports.numbers import counted
 
 from .rows import RunTable
 from .state import Bench, State
@@ -76,7 +77,8 @@ def prepare_table(bench: Bench, state: State) -> None:
         check_defined(task.target or "", task.metric, int((y == 0).sum()), int((y < 0).sum()))
     if state.table.without_target:
         note = (
-            f"{state.table.without_target:,} rows without a value in {task.target!r} were left out"
+            f"{counted(state.table.without_target, 'row')} without a value in {task.target!r} "
+            f"{'was' if state.table.without_target == 1 else 'were'} left out"
         )
         note += f" ({infinite:,} of them are infinite)." if infinite else "."
         state.notes.append(note)

@@ -1,13 +1,15 @@
 """predictions/{oof,vault}.parquet: what was predicted for which row, with the truth beside it.
 
 Columns: row (position in the file), fold (oof only), truth (class or value), then for each model
-`name` or, for multiclass, `name:class`. No feature ever stands here.
+`name` or, for multiclass, `name:class`. No feature ever stands here. A file of folds names the rows
+that a fold held out and not those that it trained on; an interval over folds needs both
+(`referee.intervals.training_spread`), so they are found again when it is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,10 +29,10 @@ class Saved:
     """Judged predictions of the shipped model.
 
     Attributes:
-        rows: positions in the file, (n,).
-        model: (n,) or (n, k); with `folds`, (F, n) or (F, n, k).
-        folds: (F, n) with 2 = held out, for a run without a vault.
-        clusters: (n,) groups, or None.
+        rows: positions in the file of those that were judged, (n,).
+        model: (n,) or (n, k); with `folds`, (F, m) or (F, m, k), m >= n: all dev rows.
+        folds: (F, m) with 1 = trained on and 2 = held out, for a run without a vault.
+        clusters: (n,) groups, or None; with `folds`, (m,).
     """
 
     rows: np.ndarray
@@ -87,7 +89,10 @@ def read_predictions(run: RunFolder, task: TaskSpec, of: str = "model") -> Saved
     path = run.path / "predictions" / ("vault.parquet" if seal.vault_rows else "oof.parquet")
     name = str(manifest.model_name) if of == "model" and not seal.vault_rows else of
     if not path.exists():
-        raise BadInput(f"Run {run.id} has no judged predictions ({path.name}).")
+        raise BadInput(
+            f"Run {run.id} has no judged predictions ({path.name}).",
+            remedy="Take a run of `mlagent execute` whose folder is whole; see `mlagent runs`.",
+        )
     frame = read_frame(path)
     assert task.kind is not None
     names = [name]
@@ -107,7 +112,39 @@ def read_predictions(run: RunFolder, task: TaskSpec, of: str = "model") -> Saved
     folds[fold, place] = 2
     layers = np.full((*folds.shape, *values.shape[1:]), np.nan)
     layers[fold, place] = values
-    return Saved(first["row"].to_numpy(), _truth(first, task), layers, folds, _clusters(first))
+    found = Saved(first["row"].to_numpy(), _truth(first, task), layers, folds, _clusters(first))
+    return with_training_rows(found, seal)
+
+
+def with_training_rows(saved: Saved, seal: Seal) -> Saved:
+    """The same predictions; `folds` is (F, dev rows) with 1 for training rows, and `truth`, `model`
+    and `clusters` reach as far. `rows` stays: those that were judged. A vault's come back as they
+    are."""
+    if saved.folds is None:
+        return saved
+    held = saved.folds == 2
+    if seal.kind == "time":  # an expanding window: what an earlier fold held out, or none
+        trained = held.argmax(axis=0)[None, :] < np.arange(len(held))[:, None]
+    else:
+        trained = ~held
+    known = np.where(held, 2, np.where(trained, 1, 0)).astype(np.int8)
+    count = held.shape[1]
+    more = max(0, seal.dev_rows - count)
+    always = np.ones((len(held), more), dtype=np.int8)
+    gap = [(0, 0)] * saved.model.ndim
+    gap[1] = (0, more)
+    clusters = saved.clusters
+    if clusters is not None:
+        _, code = np.unique(clusters, return_inverse=True)
+        code = code.reshape(-1)
+        clusters = np.concatenate([code, code.max() + 1 + np.arange(more)])
+    return replace(
+        saved,
+        truth=saved.truth.take(np.concatenate([np.arange(count), np.zeros(more, dtype=np.int64)])),
+        model=np.pad(saved.model, gap, constant_values=np.nan),
+        folds=np.hstack([known, always]),
+        clusters=clusters,
+    )
 
 
 def _truth(frame: pd.DataFrame, task: TaskSpec) -> Truth:

@@ -19,6 +19,7 @@ from mlagent.gateway.call_log import CALLS
 from mlagent.gateway.gateway import Gateway
 from mlagent.gateway.prices import load_prices
 from mlagent.referee.metrics import Truth
+from mlagent.reports.numbers import counted
 from mlagent.store.files import write_json
 
 from .ablating import ablate
@@ -73,7 +74,8 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
     _write(here, stopped, chosen)
     bench.journal.append("search.done", nodes=len(here.nodes), chosen=chosen, stopped=stopped)
     state.notes.append(
-        f"Claude wrote {len(here.nodes) - 1} candidates ({bill.total.calls} calls, "
+        f"Claude wrote {counted(len(here.nodes) - 1, 'candidate')} "
+        f"({counted(bill.total.calls, 'call')}, "
         f"{bill.total.tokens.total:,} tokens, ${bill.total.usd:.4f}); the search ended: {stopped}."
     )
     _install(here, chosen)

@@ -58,7 +58,11 @@ class RunFolder:
         except ValidationError as problem:
             first = problem.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise BadInput(f"{file}: {where}: {first['msg']}.") from None
+            at = f"{where}: " if where else ""
+            raise BadInput(
+                f"{file} was changed or damaged: {at}{first['msg']}.",
+                remedy="Take the file from a copy of the run, or `mlagent runs rm` the run.",
+            ) from None
 
     def file(self, name: str) -> Path:
         """Path of `name` with its parent folders made."""

@@ -276,6 +276,11 @@ def test_without_a_vault_the_score_is_of_the_recipe(churn_project: Path) -> None
     assert evaluation.judged_on == "out-of-fold"
     assert evaluation.seal.opening == 0
     assert "unscored" in evaluation.verdict
+    here = json.loads(done.stdout)["manifest"]["run"]
+    compared = run_mlagent(churn_project, "compare", here, here, "--json")
+    score = json.loads(compared.stdout)["scores"]["first"]
+    width = evaluation.model.high - evaluation.model.low
+    assert score["high"] - score["low"] == pytest.approx(width, rel=0.3), "as wide as the run's"
 
 
 def test_a_killed_run_goes_on_and_keeps_what_was_finished(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_infinite_targets_are_counted_among_the_rows_left_out(tmp_path: Path) ->
 
 def test_without_infinite_targets_nothing_is_said_of_them(tmp_path: Path) -> None:
     state = prepared(tmp_path, lines(80, r5=""))
-    assert state.notes == ["1 rows without a value in 'y' were left out."]
+    assert state.notes == ["1 row without a value in 'y' was left out."]
 
 
 def test_a_target_of_the_test_file_that_is_too_large_is_refused(tmp_path: Path) -> None:

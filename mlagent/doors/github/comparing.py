@@ -35,7 +35,6 @@ from mlagent.referee.scoring import scoring
 from mlagent.referee.truth import Undefined
 from mlagent.settings import Settings
 
-from .dev_rows import with_training_rows
 from .run_facts import RunFacts, readable
 
 SEED = 0
@@ -90,7 +89,7 @@ def compare(
     else:
         try:
             with readable(base.run):
-                other = with_training_rows(paired(head.run, base.run).saved[1], base.seal)
+                other = paired(head.run, base.run).saved[1]
         except BadInput as problem:
             standing, reason = "not comparable", str(problem)
     own = _as_the_run_has_it(own, head.evaluation)
@@ -124,7 +123,7 @@ def _one(facts: RunFacts, name: str) -> Any:
 
 def _read(facts: RunFacts, name: str) -> Saved:
     with readable(facts.run):
-        return with_training_rows(read_predictions(facts.run, facts.task, name), facts.seal)
+        return read_predictions(facts.run, facts.task, name)
 
 
 def _as_the_run_has_it(own: JudgedMany, evaluation: Evaluation) -> JudgedMany:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from mlagent.contracts.run import Seal
-from mlagent.doors.github.dev_rows import with_training_rows
-from mlagent.orchestrator.saved import Saved
+from mlagent.orchestrator.saved import Saved, with_training_rows
 from mlagent.referee.folds import make_folds
 from mlagent.referee.intervals import judge_many, training_spread
 from mlagent.referee.truth import Truth
