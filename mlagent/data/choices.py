@@ -17,6 +17,11 @@ from .words import concepts_of
 
 YES = ("yes", "true", "1", "y", "t", "positive", "pos", "+", "1.0")
 NO = ("no", "false", "0", "n", "f", "negative", "neg", "-", "0.0", "none", "normal", "ok")
+_QUANTILE = re.compile(
+    r"\b(?P<before>\d{1,2}(?:\.\d+)?)(?:st|nd|rd|th|\s?%|\spercent)?[-\s](?:percentile|quantile)\b"
+    r"|\b(?:percentile|quantile)(?: of)? (?P<after>\d{1,2}(?:\.\d+)?)\b",
+    re.IGNORECASE,
+)
 
 
 def given(field: str, value: str, flag: str) -> Inference:
@@ -112,9 +117,31 @@ def choose_metric(sentence: str, kind: TaskKind, flag: str | None) -> tuple[str,
         name, phrase = said
         how = f"the sentence says {phrase!r}"
         return name, Inference(field="metric", value=name, how=how, confidence="likely")
+    asked = quantile_in(sentence) if kind == "regression" else None
+    if asked is not None:
+        how = f"the sentence asks for the {asked[1]!r}"
+        return "pinball", Inference(field="metric", value="pinball", how=how, confidence="likely")
     name = DEFAULT_METRIC[kind]
     how = f"the default for a {kind} task; the sentence names no metric that fits"
     return name, Inference(field="metric", value=name, how=how, confidence="likely")
+
+
+def quantile_in(sentence: str) -> tuple[float, str] | None:
+    """The quantile that a sentence asks for, in (0, 1), and its words: '90th percentile', '0.9
+    quantile'. None where it has no number."""
+    match = _QUANTILE.search(sentence)
+    if match is None:
+        return None
+    value = float(match["before"] or match["after"])
+    share = value if value < 1 else value / 100
+    return (share, match.group()) if 0 < share < 1 else None
+
+
+def without_quantile(sentence: str) -> str:
+    """'predict the 90th percentile of fee' -> 'predict fee': what is left names the target."""
+    if quantile_in(sentence) is None:
+        return sentence
+    return re.sub(rf"(?:\bthe )?(?:{_QUANTILE.pattern})(?: of(?: the)?)?", "", sentence, flags=re.I)
 
 
 def _metric_in(sentence: str, kind: TaskKind) -> tuple[str, str] | None:

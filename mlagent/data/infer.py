@@ -17,7 +17,15 @@ from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.profile import ColumnProfile, Profile
 from mlagent.contracts.task import Constraint, DataRef, Inference, TaskSpec
 
-from .choices import allowed_metrics, choose_metric, choose_positive, given, is_whole, known_metric
+from .choices import (
+    allowed_metrics,
+    choose_metric,
+    choose_positive,
+    given,
+    is_whole,
+    known_metric,
+    without_quantile,
+)
 from .profile import TableProfile, absent_column
 from .target import CALENDAR, check_size, decide, named_unfit, rank_targets, unfit_target
 from .words import CLASS_WORDS, NUMBER_WORDS, name_tokens
@@ -75,7 +83,7 @@ def infer_task(
     _check_names(names, ids, group, time, constraints)
     _check_split(profile, group, time)
     if target is None:
-        chosen = _choose_target(sentence, profile, excluded={*ids, group, time})
+        chosen = _choose_target(without_quantile(sentence), profile, excluded={*ids, group, time})
         if isinstance(chosen, Question):
             return chosen
         notes.append(chosen)

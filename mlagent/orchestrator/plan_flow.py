@@ -22,6 +22,7 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.profile import Profile
 from mlagent.contracts.task import Constraint, DataRef, Inference, TaskSpec
+from mlagent.data.choices import quantile_in
 from mlagent.data.door import open_table
 from mlagent.data.find import find_table
 from mlagent.data.infer import Question, infer_task
@@ -318,10 +319,16 @@ def _infer(
 
 
 def _as_scored(task: TaskSpec, settings: Settings, sentence: str) -> TaskSpec:
-    """With the user's own words, and with the prices and the quantile of mlagent.yaml."""
+    """With the user's own words, the quantile that they name, and the prices and the quantile of
+    mlagent.yaml."""
     quantile = settings.quantile if task.metric == "pinball" else None
     inferred = task.inferred
-    if quantile is not None:
+    said = quantile_in(sentence)
+    if quantile is not None and said is not None:
+        quantile, how = said[0], f"the sentence says {said[1]!r}"
+        told = Inference(field="quantile", value=f"{quantile:g}", how=how, confidence="likely")
+        inferred = (*inferred, told)
+    elif quantile is not None:
         given = "quantile" in settings.model_fields_set
         how = "from mlagent.yaml" if given else "the default; `quantile` in mlagent.yaml sets it"
         sure: Literal["given", "likely"] = "given" if given else "likely"

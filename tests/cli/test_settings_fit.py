@@ -24,9 +24,9 @@ def planned(
     monkeypatch.chdir(tmp_path)
     write_csv(churn_frame(300), tmp_path / "churn.csv")
 
-    def plan(settings: str, *flags: str) -> tuple[int, str]:
+    def plan(settings: str, *flags: str, sentence: str = "churn model") -> tuple[int, str]:
         (tmp_path / "mlagent.yaml").write_text(f"schema: mlagent/settings/v1\n{settings}\n")
-        monkeypatch.setattr(sys, "argv", ["mlagent", "plan", "churn model", *flags])
+        monkeypatch.setattr(sys, "argv", ["mlagent", "plan", sentence, *flags])
         with pytest.raises(SystemExit) as left:
             main()
         return int(str(left.value.code)), capsys.readouterr().err
@@ -98,6 +98,30 @@ def test_a_quantile_is_part_of_the_task(planned) -> None:
     assert changed_prices(read_settings(Path()), task)
     Path("mlagent.yaml").unlink()
     assert changed_prices(read_settings(Path()), task) == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "quantile"),
+    [
+        ("the 90th percentile of fee", 0.9),
+        ("predict the 5 percent quantile of the fee", 0.05),
+        ("predict the 0.95 quantile of fee", 0.95),
+        ("predict fee at percentile 75", 0.75),
+    ],
+)
+def test_a_quantile_of_the_sentence_is_the_tasks(planned, sentence: str, quantile: float) -> None:
+    code, err = planned("", sentence=sentence)
+    assert code == 0, err
+    task = read_plan(Path("plan.yaml")).task
+    assert (task.target, task.metric, task.quantile) == ("fee", "pinball", quantile)
+    assert any("the sentence says" in one.how for one in task.inferred if one.field == "quantile")
+    assert changed_prices(read_settings(Path()), task) == ""
+
+
+@pytest.mark.parametrize("sentence", ["predict the percentile of fee", "fee, top 10 customers"])
+def test_a_percentile_without_a_number_asks_for_no_quantile(planned, sentence: str) -> None:
+    assert planned("", "--target", "fee", sentence=sentence)[0] == 0
+    assert read_plan(Path("plan.yaml")).task.metric == "rmse"
 
 
 def test_what_mlagent_yaml_says_in_vain_is_told(planned) -> None:
