@@ -18,6 +18,7 @@ from mlagent.content import Content
 from mlagent.contracts.contract import Contract
 from mlagent.contracts.plan import AgentPlan, AgentPlanDocument, Option
 from mlagent.gateway.gateway import Gateway, Reply
+from mlagent.record_errors import explain_refusal
 from mlagent.sandbox.sanitize import clean
 
 from .fences import fenced
@@ -145,13 +146,14 @@ def read_answer(reply: Reply, contract: Contract, ours: AgentPlan) -> AgentPlan:
     if text.startswith("```"):
         text = text.strip("`").removeprefix("json").strip()
     try:
-        made = AgentPlanDocument.model_validate(_printable(json.loads(text))).agent_plan
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}") from None
+        given = _printable(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is no JSON ({str(error)[:100]})") from None
+    try:
+        made = AgentPlanDocument.model_validate(given).agent_plan
+    except ValidationError as error:
+        told = explain_refusal(error, AgentPlanDocument, given, "the answer", {})
+        raise ValueError(told.replace("\n", " ").rstrip(".")) from None
     if made.agent_name != contract.name:
         raise ValueError(f"agent_name is {made.agent_name!r}, not {contract.name!r}")
     strange = set(made.implementation_options) - set(ours.implementation_options)

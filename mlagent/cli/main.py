@@ -130,12 +130,14 @@ def main() -> None:
     try:
         _stand_somewhere()
         code = app(standalone_mode=False)
+        if code == Interrupted.exit_code:  # typer's word for a Ctrl-C that nobody waited for
+            _show(Interrupted("Stopped."))
         sys.stdout.flush()
     except MlagentError as error:
         _show(error)
         code = error.exit_code
     except KeyboardInterrupt:
-        _show(Interrupted("Stopped.", remedy="`mlagent execute --resume` goes on with the run."))
+        _show(Interrupted("Stopped."))
         code = Interrupted.exit_code
     except (BrokenPipeError, SystemExit) as left:
         # typer.echo met a closed pipe (`| head -1`) and typer leaves with 1; it writes last, so the
@@ -152,8 +154,9 @@ def main() -> None:
             _document("Usage", said, "--help shows what is allowed.")
             show()
             code = 2
-        elif type(error).__name__ == "Abort":
-            code = 130
+        elif type(error).__name__ == "Abort":  # at a question
+            _show(Interrupted("Stopped."))
+            code = Interrupted.exit_code
         elif isinstance(error, OSError) and error.filename and error.strerror:
             _show(_about_file(error))  # any other OSError is no user's file: a defect of ours
             code = BadInput.exit_code

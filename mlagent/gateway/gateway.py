@@ -2,8 +2,9 @@
 
 Guarantees: a call is sent only after its bound was reserved; the exact bytes of its body are on
 disk before they leave; an answer that an earlier process of the same run paid for is used again; a
-call that was sent and not answered is booked as possibly billed. Errors of the service become
-sentences without the key. Does not read answers: authors do.
+call that left and was not answered is booked as possibly billed, and one that never left is not;
+after a stop nothing is sent. Errors of the service become sentences without the key, and a cap that
+is reached while the service fails names that failure. Does not read answers: authors do.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from threading import Event
 from typing import Any, Protocol
 
 from mlagent.contracts.errors import Interrupted, MlagentError
@@ -89,6 +92,7 @@ class Gateway:
         self._service, self.journal = service, journal
         self._clock, self._sleep, self._stop, self._chance = clock, sleep, stop, chance
         self._on_text, self._patience_s = on_text, patience_s
+        self._failure = ""  # of the service, of any agent's last attempt; '' once it answered
         for begun in log.cut:
             self._book_cut(begun)
         for call in log.calls():
@@ -101,26 +105,32 @@ class Gateway:
             request: body of POST /v1/messages: model, max_tokens, messages ...
 
         Raises:
-            BudgetSpent: a cap leaves no room for it. Nothing was sent.
+            BudgetSpent: a cap leaves no room for it, or for another attempt.
             Refused: the service did not take it (bad key, unknown model, malformed).
             Unavailable: busy or broken for longer than `patience_s`.
-            Interrupted: `stop` said so while it waited.
+            Interrupted: `stop` said so, before it was sent or while it waited.
         """
         sha = hashlib.sha256(canonical(request)).hexdigest()
         if (known := self.log.known(sha)) is not None:
             answer, call = known
             return _reply(Answer.of(answer), call.usd, known=True, n=call.n)
         begin = self._clock()
-        attempts = 0
+        attempts, failure = 0, ""
         while True:
+            if self._stop():
+                raise Interrupted("Stopped before the language model was asked.")
             attempts += 1
-            held = self._reserve(agent, request)
+            try:
+                held = self._reserve(agent, request)
+            except BudgetSpent as spent:
+                raise _with_failure(spent, failure or self._failure) from None
             begun = self.log.begin(agent, purpose, held.model, sha, held.tokens, held.usd)
             self.journal.append("call.begun", n=begun.n, agent=agent, purpose=purpose)
+            left = Event()
             try:
                 answer_ = self._service.send(
                     request,
-                    lambda body, begun=begun: self.log.sent(begun, body),  # type: ignore[misc]
+                    partial(self._leaves, begun, left),
                     lambda characters: self._on_text(agent, characters),
                     self._stop,
                 )
@@ -129,17 +139,24 @@ class Gateway:
                 self._end(begun, "refused", Tokens(), 0.0, begin, attempts, why=refusal.message)
                 raise Refused(refusal.message, remedy=refusal.remedy) from None
             except (Busy, Dropped) as problem:
-                self._give_up_on(begun, held, problem, begin, attempts)
+                self._failure = failure = problem.message
+                billed = isinstance(problem, Dropped)
+                self._give_up_on(begun, held, billed, problem.message, begin, attempts)
                 self._wait(problem, begin, attempts)
                 continue
             except BaseException:  # Ctrl-C in the middle of an answer
-                usd = self.meter.keep(held)
-                tokens = bound_of(held.tokens)
-                self._end(begun, "possibly billed", tokens, usd, begin, attempts, why="cut")
+                why = "cut" if left.is_set() else "stopped before it was sent"
+                self._give_up_on(begun, held, left.is_set(), why, begin, attempts)
                 raise
+            self._failure = ""
             usd = self.meter.settle(held, answer_.tokens)
             self._end(begun, "answered", answer_.tokens, usd, begin, attempts, answer_)
             return _reply(answer_, usd, known=False, n=begun.n)
+
+    def _leaves(self, begun: Begun, left: Event, body: bytes) -> None:
+        """The body is about to leave: from here on the call may be billed."""
+        self.log.sent(begun, body)
+        left.set()
 
     def _reserve(self, agent: str, request: dict[str, Any]) -> Reservation:
         """Room for the call: by the bytes of its body, or, where that is too much, by a count."""
@@ -148,26 +165,27 @@ class Gateway:
         try:
             return self.meter.reserve(agent, model, bound, answer)
         except BudgetSpent:
-            counted = self._service.count(request)
+            counted = self._service.count(request, self._stop)
             if counted is None:
                 raise
             share, more = COUNT_MARGIN
             return self.meter.reserve(agent, model, int(counted * share) + more, answer)
 
     def _give_up_on(
-        self, begun: Begun, held: Reservation, problem: Busy | Dropped, begin: float, attempts: int
+        self, begun: Begun, held: Reservation, billed: bool, why: str, begin: float, attempts: int
     ) -> None:
-        """Book an attempt without an answer: one that began to answer may be billed."""
-        if isinstance(problem, Dropped):
+        """Book an attempt without an answer: one that left may be billed, at its bound."""
+        if billed:
             usd = self.meter.keep(held)
             tokens = bound_of(held.tokens)
-            self._end(begun, "possibly billed", tokens, usd, begin, attempts, why=problem.message)
+            self._end(begun, "possibly billed", tokens, usd, begin, attempts, why=why)
         else:
             self.meter.release(held)
-            self._end(begun, "failed", Tokens(), 0.0, begin, attempts, why=problem.message)
+            self._end(begun, "failed", Tokens(), 0.0, begin, attempts, why=why)
 
     def _wait(self, problem: Busy | Dropped, begin: float, attempts: int) -> None:
-        """Wait before the next attempt, as the service asked, else longer each time."""
+        """Wait before the next attempt, as the service asked, else longer each time; not at all
+        where no attempt could follow."""
         wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempts - 1)) * (0.75 + self._chance() / 2)
         if isinstance(problem, Busy) and problem.retry_after_s is not None:
             wait = max(wait, problem.retry_after_s)
@@ -178,6 +196,10 @@ class Gateway:
                 f"{problem.message}",
                 remedy="Try again later; what was paid for is kept, `--resume` goes on.",
             )
+        try:
+            self.meter.check_time(wait)
+        except BudgetSpent as spent:
+            raise _with_failure(spent, problem.message) from None
         self.journal.append("call.waits", seconds=round(wait, 1), why=problem.message)
         self._sleep(wait)
         if self._stop():
@@ -230,6 +252,15 @@ class Gateway:
             1,
             why="the process ended before the answer came",
         )
+
+
+def _with_failure(spent: BudgetSpent, failure: str) -> BudgetSpent:
+    """A cap that is reached, and what the service did last."""
+    if not failure:
+        return spent
+    return BudgetSpent(
+        f"{spent.message.rstrip('.')}; the last attempt failed: {failure}", remedy=spent.remedy
+    )
 
 
 def _reply(answer: Answer, usd: float, *, known: bool, n: int) -> Reply:

@@ -7,13 +7,16 @@ booked at its bound. Safe to use from several threads. Does not send anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from mlagent.contracts.errors import MlagentError
+from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.contracts.prices import PriceTable
 from mlagent.contracts.usage import Spent, Tokens
+
+from .prices import check_price
 
 
 class BudgetSpent(MlagentError):
@@ -22,11 +25,22 @@ class BudgetSpent(MlagentError):
 
 @dataclass(frozen=True)
 class Caps:
-    """The most that may be spent; None where nothing is said."""
+    """The most that may be spent; None where nothing is said.
+
+    Raises:
+        BadInput: the dollars are no number that could be a limit.
+    """
 
     usd: float | None = None
     tokens: int | None = None
     calls: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.usd is not None and not (math.isfinite(self.usd) and self.usd >= 0):
+            raise BadInput(
+                f"{self.usd} dollars (--max-usd) are no limit.",
+                remedy="Give a number from 0 on, such as --max-usd 2.",
+            )
 
 
 @dataclass(frozen=True)
@@ -97,14 +111,13 @@ class Meter:
 
         Raises:
             BudgetSpent: a cap leaves no room, or the time is up.
-            BadInput: the model has no price.
+            BadInput: the model has no price, or one that cannot be.
         """
-        usd = self.prices.of(model).bound(prompt, answer)
+        price = self.prices.of(model)
+        check_price(model, price)
+        usd = price.bound(prompt, answer)
+        self.check_time()
         with self._lock:
-            if self._until is not None and self._clock() >= self._until:
-                raise BudgetSpent(
-                    "The time for calls is used up.", remedy="Give a larger --budget."
-                )
             for account in self._accounts(agent):
                 if lacking := account.lacking(prompt + answer, usd):
                     raise BudgetSpent(
@@ -117,6 +130,11 @@ class Meter:
                 account.held_tokens += prompt + answer
                 account.held_usd += usd
         return Reservation(agent, model, prompt + answer, usd)
+
+    def check_time(self, wait_s: float = 0.0) -> None:
+        """Raises BudgetSpent when after so many seconds no call may be sent."""
+        if self._until is not None and self._clock() + wait_s >= self._until:
+            raise BudgetSpent("The time for calls is used up.", remedy="Give a larger --budget.")
 
     def settle(self, held: Reservation, tokens: Tokens) -> float:
         """The call was answered: book what it took. Dollars."""

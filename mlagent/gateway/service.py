@@ -1,32 +1,33 @@
 """The service itself: one request to the Messages API through the anthropic SDK, streamed.
 
 Guarantees: one attempt, no retry of the SDK's own (the gateway's are metered); the exact body is
-handed out before it leaves; an answer counts only when its stream came to its end; each way that it
-can go wrong is one of three errors, whose sentence holds no key. Does not meter, wait or log.
+handed out before it leaves, and only then; an answer counts only when its stream came to its end;
+each way that it can go wrong is one of three errors, whose sentence holds no key, and only what
+left can be `Dropped`. Does not meter, wait or log.
 """
 
 from __future__ import annotations
 
-import os
-import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlagent.contracts.errors import Interrupted, PrerequisiteMissing
+from mlagent.contracts.errors import BadInput, Interrupted, PrerequisiteMissing
 from mlagent.contracts.usage import Tokens
+
+from .access import ADDRESS, KEY, read_access
+from .in_flight import InFlight
 
 if TYPE_CHECKING:
     import anthropic
 
-KEY, TOKEN = "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"
+VENDOR = "https://api.anthropic.com"
 CONNECT_S, SILENCE_S = 10.0, 120.0
 """A stream that says nothing for so long has stalled; the API pings more often."""
 MOST_RETRY_AFTER_S = 3_600.0
-NOTICED_S = 0.2
-"""Within so many seconds a stop is noticed, also while a stream says nothing."""
 
 
 class NotTaken(Exception):
@@ -46,7 +47,7 @@ class Busy(Exception):
 
 
 class Dropped(Exception):
-    """An answer began and did not come to its end. It may be billed."""
+    """The request left and no whole answer came. It may be billed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -88,24 +89,41 @@ class Service(Protocol):
         on_text: Callable[[int], None],
         stop: Callable[[], bool],
     ) -> Answer:
-        """One attempt. Raises NotTaken, Busy, Dropped, Interrupted."""
+        """One attempt. Raises NotTaken, Busy, Dropped, Interrupted.
+
+        Args:
+            on_body: told the body just before it leaves. Not called: nothing left.
+        """
         ...
 
-    def count(self, request: dict[str, Any]) -> int | None:
-        """Tokens of the prompt; None when the service does not say."""
+    def count(self, request: dict[str, Any], stop: Callable[[], bool]) -> int | None:
+        """Tokens of the prompt; None when the service does not say. Raises Interrupted."""
         ...
 
 
 def require_key(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """The secrets of the environment. Raises PrerequisiteMissing when there is none."""
-    found = os.environ if environment is None else environment
-    secrets = tuple(found[name] for name in (KEY, TOKEN) if found.get(name, "").strip())
-    if not secrets:
-        raise PrerequisiteMissing(
-            f"There is no key for Claude: {KEY} is empty.",
-            remedy=f"Set {KEY} in the environment, or use --author template.",
-        )
-    return secrets
+    """The secrets of the environment, once a request could be sent with them.
+
+    Raises:
+        PrerequisiteMissing: there is no key.
+        BadInput: the key or the address of the service cannot be used.
+    """
+    return read_access(environment).secrets
+
+
+class NobodyAsked:
+    """In the place of the service, for a run that is finished with the answers that it has."""
+
+    def send(self, *_: Any) -> Answer:
+        """Raises NotTaken."""
+        raise NotTaken("Nobody is asked any more: --author template.")
+
+    def count(self, *_: Any) -> int | None:
+        """Nobody knows."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class AnthropicService:
@@ -113,11 +131,12 @@ class AnthropicService:
 
     Raises:
         PrerequisiteMissing: no key in the environment, or no SDK.
+        BadInput: the key, the address or a proxy of the environment cannot be used.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        found = os.environ if environment is None else environment
-        self._secrets = require_key(found)
+        access = read_access(environment)
+        self._secrets = access.secrets
         try:
             import anthropic
             import httpx2
@@ -127,20 +146,32 @@ class AnthropicService:
                 remedy="pip install 'anthropic>=2'",
             ) from None
         self._here = threading.local()
+        try:
+            client = anthropic.DefaultHttpxClient(
+                event_hooks={"request": [self._leaves]},
+                # A connection for each call: one that was left open while candidates were scored
+                # may be dead, and a request that left on it would be booked.
+                limits=httpx2.Limits(max_keepalive_connections=0),
+            )
+        except (ImportError, ValueError, httpx2.InvalidURL) as problem:
+            raise BadInput(
+                f"The proxy of the environment cannot be used: {self._clean(str(problem))[:200]}",
+                remedy="Look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",
+            ) from None
         self._client = anthropic.Anthropic(
-            api_key=found.get(KEY) or None,
-            auth_token=None if found.get(KEY) else found.get(TOKEN) or None,
-            base_url=found.get("ANTHROPIC_BASE_URL") or None,
+            api_key=access.key,
+            auth_token=None if access.key else access.token,
+            base_url=access.address or VENDOR,
             max_retries=0,
             timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S),
-            http_client=anthropic.DefaultHttpxClient(event_hooks={"request": [self._leaves]}),
+            http_client=client,
         )
 
     def _leaves(self, request: Any) -> None:
-        """Hand out the body of a message's request, as it goes to the wire."""
-        told = getattr(self._here, "on_body", None)
-        if told is not None and request.url.path.endswith("/messages"):
-            told(request.read())
+        """A hook of the HTTP client: follow the request of this thread."""
+        flight: InFlight | None = getattr(self._here, "flight", None)
+        if flight is not None:
+            flight.board(request)
 
     def send(
         self,
@@ -149,46 +180,21 @@ class AnthropicService:
         on_text: Callable[[int], None],
         stop: Callable[[], bool],
     ) -> Answer:
-        """See the port. The stream is read by a thread of its own: a model that thinks may say
-        nothing for a minute, and a Ctrl-C is not to wait for that."""
-        came: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+        """See the port. A Ctrl-C does not wait for a stream that says nothing."""
+        flight = InFlight(on_body, on_text, stop)
+        return flight.wait(partial(self._read, flight, request))
 
-        def read() -> None:
-            try:
-                came.put(self._read(request, on_body, on_text, stop))
-            except BaseException as problem:  # handed to the one who waits
-                came.put(problem)
-
-        threading.Thread(target=read, daemon=True).start()
-        while True:
-            try:
-                found = came.get(timeout=NOTICED_S)
-            except queue.Empty:
-                if stop():
-                    raise Interrupted("Stopped in the middle of an answer.") from None
-                continue
-            if isinstance(found, Answer):
-                return found
-            raise found
-
-    def _read(
-        self,
-        request: dict[str, Any],
-        on_body: Callable[[bytes], None],
-        on_text: Callable[[int], None],
-        stop: Callable[[], bool],
-    ) -> Answer:
-        begun = False
-        self._here.on_body = on_body
-        with self._sentences(lambda: begun), self._client.messages.stream(**request) as stream:
+    def _read(self, flight: InFlight, request: dict[str, Any]) -> Answer:
+        self._here.flight = flight
+        with self._sentences(flight), self._client.messages.stream(**request) as stream:
             characters = 0
             for event in stream:
-                begun = True
-                if stop():
+                flight.begun = True
+                if flight.stopped():
                     raise Interrupted("Stopped in the middle of an answer.")
                 if event.type == "content_block_delta":
                     characters += len(_delta(event))
-                    on_text(characters)
+                    flight.text(characters)
             message = stream.get_final_message()
         if message.stop_reason is None:
             raise Dropped("the answer broke off before its end.")
@@ -199,22 +205,27 @@ class AnthropicService:
             str(message.model),
         )
 
-    def count(self, request: dict[str, Any]) -> int | None:
+    def count(self, request: dict[str, Any], stop: Callable[[], bool]) -> int | None:
         """See the port. Counting is free."""
         asked = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")
         known = {key: request[key] for key in asked if key in request}
+        flight = InFlight(None, lambda _: None, stop)
         try:
-            with self._sentences(lambda: False):
-                return int(self._client.messages.count_tokens(**known).input_tokens)
+            return flight.wait(partial(self._count, flight, known))
         except (NotTaken, Busy, Dropped):
             return None
+
+    def _count(self, flight: InFlight, known: dict[str, Any]) -> int:
+        self._here.flight = flight
+        with self._sentences(flight):
+            return int(self._client.messages.count_tokens(**known).input_tokens)
 
     def close(self) -> None:
         """Leave."""
         self._client.close()
 
     @contextmanager
-    def _sentences(self, begun: Callable[[], bool]) -> Iterator[None]:
+    def _sentences(self, flight: InFlight) -> Iterator[None]:
         """What the SDK raises, as one of the three errors."""
         import anthropic
         import httpx2
@@ -222,19 +233,36 @@ class AnthropicService:
         try:
             yield
         except anthropic.APIStatusError as problem:
-            raise self._of_status(problem, begun()) from None
+            raise self._of_status(problem, flight.begun) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as problem:
-            words = self._clean(str(problem) or type(problem).__name__)
-            cause = problem.__cause__ or problem
-            if not begun() and isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
-                raise Busy(f"the service cannot be reached ({words}).") from None
-            when = "in the middle of an answer" if begun() else "before the answer began"
-            raise Dropped(f"the connection broke {when} ({words}).") from None
+            raise self._of_connection(problem, flight) from None
         except anthropic.AnthropicError as problem:
             raise NotTaken(self._clean(f"The SDK refused the request: {problem}.")) from None
         except ValueError as problem:  # a line of the stream that is no JSON
             words = self._clean(str(problem))[:200]
+            if not flight.left:
+                raise NotTaken(f"The request could not be made: {words}.") from None
             raise Dropped(f"the answer cannot be read ({words}).") from None
+
+    def _of_connection(self, problem: Exception, flight: InFlight) -> Exception:
+        """A connection that failed: what left may be billed, and nothing else."""
+        import httpx2
+
+        if flight.problem is not None:  # our own, such as a full disk
+            return flight.problem
+        cause = problem.__cause__ or problem
+        words = self._clean(str(cause) or type(cause).__name__)[:200].rstrip(".")
+        if flight.left:
+            when = "in the middle of an answer" if flight.begun else "before the answer began"
+            return Dropped(f"the connection broke {when} ({words}).")
+        if isinstance(cause, httpx2.LocalProtocolError | UnicodeError):
+            return NotTaken(  # without the header's words, which may be a secret
+                "The request cannot be sent: a header of it holds what no header may.",
+                f"Look at {KEY} and ANTHROPIC_CUSTOM_HEADERS.",
+            )
+        if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.InvalidURL | ValueError):
+            return NotTaken(f"The request cannot be sent: {words}.", f"Look at {ADDRESS}.")
+        return Busy(f"the service cannot be reached ({words}).")
 
     def _of_status(self, problem: anthropic.APIStatusError, begun: bool) -> Exception:
         kind, status = str(problem.type or ""), problem.status_code

@@ -1,12 +1,15 @@
 """Claude as author of plans: the gateway put together, the agents asked side by side.
 
 Guarantees: each agent's plan is Claude's, or ours with a sentence that says why; the bill and every
-byte that was sent lie in the folder of the calls; no cap is passed, agents together. Does not
-review: `planning.make_plan` does, for every author.
+byte that was sent lie in the folder of the calls, also after a Ctrl-C, which ends it within a
+second; no cap is passed, agents together. Does not review: `planning.make_plan` does, for every
+author.
 """
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,19 +23,21 @@ from mlagent.agents.planning_context import PlanningContext
 from mlagent.content import Content
 from mlagent.contracts.base import Role
 from mlagent.contracts.contract import Contract
-from mlagent.contracts.errors import BadInput, MlagentError
+from mlagent.contracts.errors import BadInput, Interrupted, MlagentError
 from mlagent.contracts.plan import AgentPlan
 from mlagent.contracts.prices import PriceTable
+from mlagent.contracts.usage import Bill
 from mlagent.gateway.call_log import CallLog
 from mlagent.gateway.gateway import Gateway, Journal
 from mlagent.gateway.meter import Caps, Meter
-from mlagent.gateway.prices import load_prices
-from mlagent.gateway.service import AnthropicService
+from mlagent.gateway.prices import check_price, load_prices
+from mlagent.gateway.service import AnthropicService, NobodyAsked, require_key
 from mlagent.reports.numbers import counted
 from mlagent.settings import Settings
 from mlagent.store.files import write_json
 
 from .planning import Consult
+from .state import StopFlag
 
 PATIENCE_S = 120.0
 """A busy service is waited for so long when planning: somebody sits at the terminal."""
@@ -60,8 +65,12 @@ def open_gateway(
     until: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     on_text: Callable[[str, int], None] = lambda agent, characters: None,
+    nobody: bool = False,
 ) -> Iterator[Gateway]:
     """A gateway whose calls lie in `folder`.
+
+    Args:
+        nobody: no call is sent; what was answered before is there.
 
     Raises:
         PrerequisiteMissing: no key.
@@ -76,7 +85,7 @@ def open_gateway(
         while not stop() and (left := end - time.monotonic()) > 0:
             time.sleep(min(POLL_S, left))
 
-    with closing(AnthropicService()) as service:
+    with closing(NobodyAsked() if nobody else AnthropicService()) as service:
         yield Gateway(
             service,
             Meter(prices, caps, by_agent, time.monotonic, until),
@@ -115,13 +124,24 @@ def consult_claude(
     Args:
         folder: of the calls of this plan.
         say: a sentence for the user.
+
+    Raises:
+        PrerequisiteMissing: no key.
+        BadInput: a key, an address or a price that cannot be used.
     """
+    require_key()
+    for name, price in settings.prices.items():
+        check_price(name, price)
     prices = load_prices(content, settings)
 
     def consult(
         context: PlanningContext, ours: dict[Role, AgentPlan]
     ) -> tuple[dict[Role, AgentPlan], tuple[str, ...]]:
-        with open_gateway(prices, contracts, folder, caps, Silent()) as gateway:
+        stop = StopFlag()
+        with (
+            ended_by_ctrl_c(stop),
+            open_gateway(prices, contracts, folder, caps, Silent(), stop=stop) as gateway,
+        ):
 
             def ask(role: Role) -> Proposed:
                 contract, begun = contracts[role], time.monotonic()
@@ -136,18 +156,53 @@ def consult_claude(
                 return made
 
             say(f"Claude plans as {', '.join(ours)}, side by side.")
-            with ThreadPoolExecutor(len(ours)) as pool:
-                made = dict(zip(ours, pool.map(ask, ours), strict=True))
-            bill = gateway.log.bill(prices.version)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / BILL, bill.model_dump(mode="json", by_alias=True))
-        say(
-            f"Claude: {counted(bill.total.calls, 'call')}, {bill.total.tokens.total:,} tokens, "
-            f"${bill.total.usd:.4f}."
-        )
+            try:
+                with ThreadPoolExecutor(len(ours)) as pool:
+                    made = dict(zip(ours, pool.map(ask, ours), strict=True))
+            finally:
+                bill = gateway.log.bill(prices.version)
+                folder.mkdir(parents=True, exist_ok=True)
+                write_json(folder / BILL, bill.model_dump(mode="json", by_alias=True))
+        if stop():
+            raise Interrupted(
+                f"Stopped, no plan is written. {spent(bill)}",
+                remedy=f"The bill and what was sent: {folder}",
+            )
+        say(spent(bill))
         notes = tuple(one.note for one in made.values() if one.note)
         for note in notes:
             say(note)
         return {role: one.plan for role, one in made.items()}, notes
 
     return consult
+
+
+def spent(bill: Bill) -> str:
+    """What Claude cost, as a sentence."""
+    total, possibly = bill.total, bill.possibly
+    unsure = f", ${possibly.usd:.4f} of it possibly (sent, not answered)" if possibly.calls else ""
+    return (
+        f"Claude: {counted(total.calls, 'call')}, {total.tokens.total:,} tokens, "
+        f"${total.usd:.4f}{unsure}."
+    )
+
+
+@contextmanager
+def ended_by_ctrl_c(stop: StopFlag) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) sets the flag; others change nothing, for the end is near."""
+    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread
+        yield
+        return
+
+    def on_signal(number: int, frame: object) -> None:
+        if not stop():
+            stop.press()
+
+    earlier = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -131,6 +131,7 @@ def make_plan_here(
     served = flags.sentence
     if routing.refused:  # a column that only the refused part names is not the target
         served = served_part(flags.sentence, policies.routing, contracts)
+    consult = _consult(flags, content, settings, contracts, folder, say)
     constraints = tuple(parse_constraint(text) for text in flags.constraints)
     budget_s = parse_duration(flags.budget or settings.budget or "5m")
     path = find_table(folder, flags.data, settings.data, Project(folder).is_output)
@@ -177,7 +178,7 @@ def make_plan_here(
         policies=policies,
         now=datetime.now(UTC),
         max_usd=0.0 if flags.author == "template" else flags.caps.usd or 0.0,
-        consult=_consult(flags, content, settings, contracts, folder, say),
+        consult=consult,
         share_rows=flags.share_rows,
     )
     if plan.share_rows:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlagent.content import Content
-from mlagent.contracts.errors import Interrupted, MlagentError, PrerequisiteMissing
+from mlagent.contracts.errors import BadInput, Interrupted, MlagentError, PrerequisiteMissing
 from mlagent.gateway.call_log import CallLog
 from mlagent.gateway.gateway import Gateway, Refused, Unavailable
 from mlagent.gateway.meter import BudgetSpent, Caps, Meter
@@ -55,10 +55,20 @@ def request(text: str = "hello", **more: Any) -> dict[str, Any]:
 class Bench:
     """A gateway at a scripted server."""
 
-    def __init__(self, api: MessagesApi, folder: Path, caps: Caps, **more: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        caps: Caps,
+        *,
+        key: str = KEY,
+        until: float | None = None,
+        **more: Any,
+    ) -> None:
         self.clock, self.events = Clock(), Events()
-        environment = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url}
-        self.meter = Meter(PRICES, caps, {"ml-engineer": Caps(tokens=400_000, usd=5)}, self.clock)
+        environment = {"ANTHROPIC_API_KEY": key, "ANTHROPIC_BASE_URL": url}
+        own = {"ml-engineer": Caps(tokens=400_000, usd=5)}
+        self.meter = Meter(PRICES, caps, own, self.clock, until)
         self.log = CallLog(folder / "calls")
         self.service = AnthropicService(environment)
         self.gateway = Gateway(
@@ -99,7 +109,7 @@ def make(api: MessagesApi, tmp_path: Path) -> Iterator[Make]:
     made: list[Bench] = []
 
     def build(caps: Caps | None = None, **more: Any) -> Bench:
-        made.append(Bench(api, tmp_path, caps or Caps(usd=2.0), **more))
+        made.append(Bench(api.url, tmp_path, caps or Caps(usd=2.0), **more))
         return made[-1]
 
     yield build
@@ -249,9 +259,55 @@ def test_no_key_is_what_is_missing() -> None:
 def test_a_service_that_is_not_there_is_waited_for_and_then_a_sentence(tmp_path: Path) -> None:
     with messages_api(lambda _: [says("x")]) as gone:
         pass
-    bench = Bench(gone, tmp_path, Caps(usd=1), patience_s=5)
-    with closing(bench.service), pytest.raises(Unavailable, match="cannot be reached"):
+    bench = Bench(gone.url, tmp_path, Caps(usd=1), patience_s=5)
+    with closing(bench.service), pytest.raises(Unavailable, match="cannot be reached.*refused"):
         bench.ask()
+    assert {(call.outcome, call.usd) for call in bench.log.calls()} == {("failed", 0.0)}
+
+
+def test_a_cap_that_is_reached_while_the_service_fails_names_its_failure(
+    make: Make, answers: list[Any]
+) -> None:
+    answers[:] = [Fails(529, "overloaded_error", "Overloaded")]
+    bench = make(Caps(calls=3))
+    told = r"may make 3 calls, and made them; the last attempt failed: the service answers 529 \(ov"
+    with pytest.raises(BudgetSpent, match=told):
+        bench.ask()
+    with pytest.raises(BudgetSpent, match=told):
+        bench.ask("of somebody who was not even tried")
+    answers[:] = [[says("fine")]]
+    again = make(Caps(calls=4))
+    again.ask()
+    with pytest.raises(BudgetSpent) as spent:
+        again.ask("one more")
+    assert "failed" not in spent.value.message, "it answered since"
+
+
+@pytest.mark.parametrize("retry_after", [None, "7", "60"])
+def test_a_busy_service_is_not_waited_for_beyond_the_time_for_calls(
+    make: Make, answers: list[Any], retry_after: str | None
+) -> None:
+    answers[:] = [Fails(529, "overloaded_error", "Overloaded", retry_after)]
+    bench = make(until=18.0)
+    told = r"The time for calls is used up; the last attempt failed: the service answers 529 \(over"
+    with pytest.raises(BudgetSpent, match=told):
+        bench.ask()
+    assert bench.clock.now < 18
+
+
+@pytest.mark.parametrize("usd", [float("inf"), float("nan"), -1.0])
+def test_a_cap_that_is_no_limit_is_refused(usd: float) -> None:
+    with pytest.raises(BadInput, match="--max-usd"):
+        Caps(usd=usd)
+
+
+def test_a_price_that_no_service_takes_is_refused(api: MessagesApi, make: Make) -> None:
+    bench = make()
+    dear = PRICES.models[MODEL].model_copy(update={"output": 1e308})
+    bench.meter.prices = PRICES.model_copy(update={"models": {MODEL: dear}})
+    with pytest.raises(BadInput, match=r"output is \$1e\+308 for a million tokens.*mlagent.yaml"):
+        bench.ask()
+    assert api.kept == []
 
 
 @pytest.mark.parametrize(
