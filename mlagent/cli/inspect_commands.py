@@ -190,7 +190,8 @@ def show_tree(as_json: bool) -> None:
             out.print(Text(f"    {'  ' * row['depth']}{said}", style="dim"))
         if row["parts"]:
             out.print(Text(f"    {'  ' * row['depth']}parts: {row['parts']}", style="dim"))
-    out.print(f"It ended: {found.stopped or 'it has not ended'}.", style="dim")
+    star = "" if found.chosen is None else " * is the best of Claude's, shipped or not."
+    out.print(f"It ended: {found.stopped or 'it has not ended'}.{star}", style="dim")
 
 
 def compare(

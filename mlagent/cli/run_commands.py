@@ -72,10 +72,18 @@ def execute(
         bool, typer.Option("--mine", help="You wrote or read that code (class C).")
     ] = False,
     author: Annotated[
-        str, typer.Option(help="Who looks for candidates: template, claude or both (costs money).")
-    ] = "template",
-    max_usd: Annotated[float, typer.Option(help="Dollars that Claude may cost.", min=0)] = 2.0,
-    max_calls: Annotated[int, typer.Option(help="Calls that Claude may take.", min=0)] = 60,
+        str | None,
+        typer.Option(
+            help="Who looks for candidates: template, claude or both (costs money).",
+            show_default="template",
+        ),
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(help="Dollars that Claude may cost.", min=0, show_default="2")
+    ] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(help="Calls that Claude may take.", min=0, show_default="60")
+    ] = None,
     share_rows: Annotated[
         bool, typer.Option("--share-rows", help="Show Claude a few dev rows; else aggregates only.")
     ] = False,
@@ -90,7 +98,6 @@ def execute(
     as_json: Json = False,
 ) -> None:
     """Run the plan: explore, analyse, engineer, verdict, package."""
-    from mlagent.gateway.meter import Caps
     from mlagent.orchestrator.execute_flow import execute_here
     from mlagent.orchestrator.requesting import ExecuteFlags
     from mlagent.settings import parse_duration
@@ -107,7 +114,8 @@ def execute(
         candidate=candidate,
         mine=mine,
         author=author,
-        caps=Caps(usd=max_usd, calls=max_calls),
+        max_usd=max_usd,
+        max_calls=max_calls,
         share_rows=share_rows,
         replay=replay,
         resume=resume,

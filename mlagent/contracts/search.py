@@ -57,6 +57,7 @@ class Node(Record):
         seconds: of its scoring.
         usd: of the calls that made it.
         ablation: what its parts are worth; None where the host did not measure that.
+        copy_of: an earlier node with the same code; this one was not scored.
     """
 
     id: int = Field(ge=0)
@@ -72,6 +73,12 @@ class Node(Record):
     seconds: Finite = Field(0.0, ge=0)
     usd: Finite = Field(0.0, ge=0)
     ablation: tuple[Ablated, ...] | None = None
+    copy_of: int | None = None
+
+    @property
+    def mendable(self) -> bool:
+        """Whether there is code of its own that failed."""
+        return self.score is None and self.written and self.copy_of is None
 
     @property
     def written(self) -> bool:

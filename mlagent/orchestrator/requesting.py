@@ -29,11 +29,13 @@ from .replaying import as_replayed
 from .state import Author, Request
 
 AUTHORS = get_args(Author)
+MOST_USD, MOST_CALLS = 2.0, 60
+"""What Claude may cost in one `execute` where no flag says so."""
 
 
 @dataclass(frozen=True)
 class ExecuteFlags:
-    """`mlagent execute` with its flags as typed."""
+    """`mlagent execute` with its flags as typed; None where one was not."""
 
     plan: Path | None = None
     select: tuple[str, ...] = ()
@@ -45,8 +47,9 @@ class ExecuteFlags:
     seed: int | None = None
     candidate: Path | None = None
     mine: bool = False
-    author: str = "template"
-    caps: Caps = Caps()
+    author: str | None = None
+    max_usd: float | None = None
+    max_calls: int | None = None
     share_rows: bool = False
     replay: str | None = None
     resume: bool = False
@@ -118,6 +121,7 @@ def make_request(
         handed_in=handed,
         author=_author(flags, earlier),
         caps=_caps(flags, earlier),
+        ask_no_more=earlier is not None and flags.author == "template",
         share_rows=_share_rows(plan, flags, earlier),
     )
 
@@ -145,8 +149,8 @@ def _selected(
 
 
 def _check_resumed(flags: ExecuteFlags) -> None:
-    """A resumed run keeps what it was started with. Raises BadInput for a flag that would change
-    it."""
+    """A resumed run keeps what it was started with; only `--author template` may be said: nobody
+    is asked any more. Raises BadInput for a flag that would change it."""
     given = {
         "--select": flags.select,
         "--budget": flags.budget_s,
@@ -157,6 +161,9 @@ def _check_resumed(flags: ExecuteFlags) -> None:
         "--replay": flags.replay,
         "--candidate": flags.candidate,
         "--share-rows": flags.share_rows or None,
+        f"--author {flags.author}": None if flags.author == "template" else flags.author,
+        "--max-usd": flags.max_usd,
+        "--max-calls": flags.max_calls,
         "a plan file": flags.plan,
     }
     said = [name for name, value in given.items() if value not in (None, ())]
@@ -185,7 +192,7 @@ def _handed_in(flags: ExecuteFlags, earlier: RunFolder | None) -> HandedIn | Non
 
 def _author(flags: ExecuteFlags, earlier: RunFolder | None) -> Author:
     """`--author`, or what the run to be resumed was started with. Raises BadInput."""
-    asked: str = flags.author
+    asked: str = flags.author or "template"
     if earlier is not None:
         start = read_journal(earlier.path / "journal.jsonl")[0].facts
         asked = str(start.get("author", "template"))
@@ -206,7 +213,7 @@ def _share_rows(plan: Plan, flags: ExecuteFlags, earlier: RunFolder | None) -> b
     keeps what it was started with. Raises BadInput."""
     if earlier is not None:
         return bool(read_journal(earlier.path / "journal.jsonl")[0].facts.get("share_rows"))
-    if flags.share_rows and flags.author == "template":
+    if flags.share_rows and flags.author in (None, "template"):
         raise BadInput(
             "--share-rows is said of Claude, and --author template asks nobody.",
             remedy="Leave it out, or give --author both.",
@@ -217,7 +224,8 @@ def _share_rows(plan: Plan, flags: ExecuteFlags, earlier: RunFolder | None) -> b
 def _caps(flags: ExecuteFlags, earlier: RunFolder | None) -> Caps:
     """What Claude may cost: a resumed run keeps what it was started with."""
     if earlier is None:
-        return flags.caps
+        usd = MOST_USD if flags.max_usd is None else flags.max_usd
+        return Caps(usd=usd, calls=MOST_CALLS if flags.max_calls is None else flags.max_calls)
     start = read_journal(earlier.path / "journal.jsonl")[0].facts
     return Caps(**dict(start.get("caps") or {}))
 

@@ -37,7 +37,7 @@ def next_step(nodes: Sequence[Node], worse: Worse) -> Step | str:
     """
     drafts = sum(node.operator == "draft" for node in nodes)
     last = nodes[-1]
-    if last.operator != "floor" and last.score is None and debugs_of(nodes, last) < MOST_DEBUGS:
+    if last.operator != "floor" and last.mendable and debugs_of(nodes, last) < MOST_DEBUGS:
         return Step("debug", (last.id,))
     if drafts < DRAFTS:
         return Step("draft")

@@ -10,9 +10,10 @@ Claude finds anything.
 from __future__ import annotations
 
 import hashlib
+import math
 
 from mlagent.agents.claude_engineer import Made, Shown, rules_of, write_candidate
-from mlagent.agents.ml_engineer import CandidateFolder
+from mlagent.agents.ml_engineer import CandidateFolder, at_once
 from mlagent.contracts.errors import Interrupted, MlagentError
 from mlagent.contracts.search import TREE, Node
 from mlagent.gateway.call_log import CALLS
@@ -21,12 +22,14 @@ from mlagent.gateway.prices import load_prices
 from mlagent.referee.metrics import Truth
 from mlagent.reports.numbers import counted
 from mlagent.store.files import write_json
+from mlagent.store.journal import read_journal
 
 from .ablating import ablate
 from .consulting import BILL, model_of, open_gateway
 from .dev_scores import OutOfFold
 from .handed_in import HandedIn, home_of
 from .masking import Mask
+from .search_before import USER_STOPPED, Before, searched_before
 from .search_policy import best_nodes, next_step
 from .search_scores import Search
 from .search_scoring import CODE, score_code
@@ -36,6 +39,8 @@ from .state import Bench, State, table_of
 
 SEARCH_SHARE = 0.45
 """Of the budget, after the floor was scored; the rest is for the fit that ships."""
+LATE = 0.1
+"""Of the budget: a candidate is begun when it may end so much later than the share."""
 NODES_HOPED_FOR = 8
 BESIDE_FOLD_S = 3.0
 
@@ -46,10 +51,12 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
     Raises:
         Interrupted: the second Ctrl-C.
     """
-    begun = bench.clock()
-    until = begun + SEARCH_SHARE * state.request.budget_s
+    share = SEARCH_SHARE * state.request.budget_s
+    before = searched_before(read_journal(bench.run.path / "journal.jsonl"))
+    bench.journal.append("search.start", share_s=share)
+    until = bench.clock() + max(0.0, share - before.seconds)
     folds = len(state.folds)
-    each = max(1.0, (until - begun) / (NODES_HOPED_FOR * folds) - BESIDE_FOLD_S)
+    each = max(1.0, share / (NODES_HOPED_FOR * folds) - BESIDE_FOLD_S)
     table = table_of(state)
     found = state.request.plan.columns.found
     texts = [name for name in table.typed.columns if name in found and found[name].dtype == "str"]
@@ -66,8 +73,9 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
         until=until,
         stop=bench.stop,
         on_text=here.writes,
+        nobody=state.request.ask_no_more,
     ) as gateway:
-        stopped = _grow(here, gateway, until)
+        stopped = _grow(here, gateway, before, until)
         bill = gateway.log.bill(prices.version)
     bench.run.write(BILL, bill)
     chosen = _choose(here)
@@ -97,29 +105,36 @@ def _floor(here: Search) -> Node:
     return here.scored(node, result)
 
 
-def _grow(here: Search, gateway: Gateway, until: float) -> str:
-    """Add nodes until something ends it; the sentence that says what."""
+def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
+    """Add nodes until something ends it; the sentence that says what.
+
+    Args:
+        before: these nodes are made again from what is on disk, without looking at the clock.
+    """
     bench, state = here.bench, here.state
     contract = bench.contracts["ml-engineer"]
-    started = bench.clock()
+    share = SEARCH_SHARE * state.request.budget_s
     try:
         model = model_of(contract, gateway.meter.prices)
         rules = rules_of(bench.desk.content, contract)
         facts = facts_of(state, share_rows(bench, state))
         tools = tools_of(bench, state, here.mask)
         while True:
+            again = len(here.nodes) <= before.nodes
+            if before.stopped is not None and not again:
+                return before.stopped
             step = next_step(here.nodes, here.worse)
             if isinstance(step, str):
                 return step
             if bench.stop():
-                return "the user stopped it"
-            if bench.clock() >= until:
-                return "its share of the budget was used up"
+                return USER_STOPPED
+            if not again and (why := _no_time(here, until)):
+                return why
             if step.operator == "improve":
                 parent = step.parents[0]
-                here.nodes[parent] = ablate(here, here.nodes[parent], until - started)
+                here.nodes[parent] = ablate(here, here.nodes[parent], share)
                 _write(here)
-                if bench.stop() or bench.clock() >= until:
+                if bench.stop() or (not again and _no_time(here, until)):
                     continue
             number = len(here.nodes)
             here.at_work = f"{step.operator} {number}"
@@ -153,16 +168,36 @@ def _grow(here: Search, gateway: Gateway, until: float) -> str:
     except Interrupted:
         if bench.stop.count > 1:
             raise
-        return "the user stopped it"
+        return USER_STOPPED
     except MlagentError as problem:
         return problem.message.rstrip(".")
 
 
+def _no_time(here: Search, until: float) -> str:
+    """Why no further candidate is begun, or ''. What it takes: the longest so far, or a guess."""
+    left = until - here.bench.clock()
+    if left <= 0:
+        return "its share of the budget was used up"
+    folds = len(here.state.folds)
+    rounds = math.ceil(folds / at_once(folds, here.bench.desk.cpus))
+    needs = max(here.scoring_s.values(), default=rounds * (here.each + BESIDE_FOLD_S))
+    if needs <= left + LATE * here.state.request.budget_s:
+        return ""
+    return (
+        f"a candidate takes about {needs:.0f} s here, and of its share of the budget {left:.0f} s "
+        "were left"
+    )
+
+
 def _run(here: Search, node: Node, made: Made) -> Node:
-    """Score the code on the folds."""
+    """Score the code on the folds; code that was scored before is not scored again."""
     here.codes[node.id] = made.code
     if made.problem:
         return node.model_copy(update={"outcome": made.problem})
+    same = [other for other in here.nodes[1:] if other.code_sha256 == node.code_sha256]
+    if same:
+        told = f"no score of its own: it is the same code as {same[0].name}"
+        return node.model_copy(update={"outcome": told, "copy_of": same[0].id})
     begun = here.bench.clock()
     result = score_code(here, node.name, made.code, _readme(node))
     here.scoring_s[node.id] = here.bench.clock() - begun
@@ -222,9 +257,11 @@ def _install(here: Search, chosen: int | None) -> None:
             f"{floor.name} stands."
         )
         return
+    why = "" if gap is None else f": {gap.verdict} on the dev folds{told}"
+    if gap is not None and gap.verdict != "better":
+        why = f", as --author claude asks, though on the dev folds it is {gap.verdict}{told}"
     state.notes.append(
-        f"{node.name}, written by Claude, stands in the place of {floor.name}"
-        + (f": {gap.verdict} on the dev folds{told}." if gap is not None else ".")
+        f"{node.name}, written by Claude, is the candidate instead of {floor.name}{why}."
     )
     code = here.codes[node.id].encode()
     state.install(HandedIn(node.name, code, _readme(node), CODE))

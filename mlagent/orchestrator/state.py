@@ -47,6 +47,7 @@ class Request:
         handed_in: somebody's candidate, in the place of the ml-engineer's option.
         author: who looks for candidates: template, claude, or both (the template's is the floor).
         caps: what Claude may cost.
+        ask_no_more: a run that began with Claude is finished with the answers that it has.
         share_rows: a few dev rows may be shown to Claude.
     """
 
@@ -63,6 +64,7 @@ class Request:
     handed_in: HandedIn | None = None
     author: Author = "template"
     caps: Caps = Caps()
+    ask_no_more: bool = False
     share_rows: bool = False
 
     @property

@@ -21,6 +21,7 @@ WORDS: Mapping[str, str] = {
     "explore": "the data-explorer",
     "analyse": "the statistical-analyst",
     "folds": "baselines and folds",
+    "search": "the search with Claude",
     "choose": "the choice",
     "fit": "the fit",
     "judge": "the verdict",
@@ -33,15 +34,22 @@ NAMED = 4
 
 
 def phase_seconds(events: Iterable[JournalEvent]) -> dict[str, float]:
-    """Seconds of each phase, in order; a phase that was cut and resumed counts what it finished."""
+    """Seconds of each phase, in order; a phase that was cut and resumed counts what it finished. A
+    search, which is a part of the folds, is named by itself."""
     begun: dict[str, float] = {}
     spent: dict[str, float] = {}
+    inside = 0.0
     for event in events:
-        phase = str(event.facts.get("phase", ""))
-        if event.kind == "phase.start":
+        phase = str(event.facts.get("phase", "search"))
+        if event.kind in ("phase.start", "search.start"):
             begun[phase] = event.elapsed_s
-        elif event.kind in ("phase.done", "phase.failed") and phase in begun:
-            spent[phase] = spent.get(phase, 0.0) + event.elapsed_s - begun.pop(phase)
+        elif event.kind in ("phase.done", "phase.failed", "search.done") and phase in begun:
+            took = event.elapsed_s - begun.pop(phase)
+            if phase == "search":
+                inside += took
+            elif phase == "folds":
+                took, inside = took - inside, 0.0
+            spent[phase] = spent.get(phase, 0.0) + took
     return spent
 
 

@@ -70,3 +70,14 @@ def test_a_resumed_phase_counts_what_it_finished(tmp_path: Path) -> None:
         (7.5, "phase.failed", "folds"),
     )
     assert phase_seconds(events) == {"folds": 3.5}
+
+
+def test_a_search_is_named_apart_from_the_folds_around_it(tmp_path: Path) -> None:
+    events = journal(
+        tmp_path / "journal.jsonl",
+        (1.0, "phase.start", "folds"),
+        (3.0, "search.start", "search"),
+        (9.0, "search.done", "search"),
+        (10.0, "phase.done", "folds"),
+    )
+    assert phase_seconds(events) == {"search": 6.0, "folds": 3.0}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mlagent.contracts.evaluation import Difference, Score
-from mlagent.contracts.search import Node, Operator
+from mlagent.contracts.search import EMPTY_SHA256, Node, Operator
 from mlagent.orchestrator.search_policy import (
     DRAFTS,
     STAGNANT_STOP,
@@ -67,6 +67,13 @@ def test_a_failure_is_mended_twice_and_then_left() -> None:
     assert next_step(nodes, worse) == Step("debug", (2,))
     nodes.append(node(3, "debug", parents=(2,)))
     assert next_step(nodes, worse) == Step("draft")
+
+
+def test_only_code_of_its_own_that_failed_is_mended() -> None:
+    silent = node(1, "draft").model_copy(update={"code_sha256": EMPTY_SHA256})
+    assert next_step([FLOOR, silent], worse) == Step("draft"), "there is nothing to mend"
+    copy = node(2, "draft").model_copy(update={"copy_of": 1})
+    assert next_step([FLOOR, node(1, "draft", 0.7), copy], worse) == Step("draft")
 
 
 def test_equals_are_worked_on_in_turn_not_the_luckiest_alone() -> None:

@@ -32,7 +32,9 @@ from searches import (
     tree_of,
 )
 
+from mlagent.contracts.search import SearchTree
 from mlagent.contracts.usage import Bill
+from mlagent.testing.command_line import run_mlagent
 from mlagent.testing.messages_api import Breaks, Fails, MessagesApi, calls, messages_api, says
 
 pytestmark = pytest.mark.docker
@@ -136,6 +138,43 @@ def test_ctrl_c_in_the_middle_of_a_call_keeps_the_best_so_far(
     assert len(api.seen) == 2, "it is not asked again"
 
 
+def test_a_search_that_had_ended_is_not_opened_again(
+    play: Callable[[Script], MessagesApi], execute: Run, api: MessagesApi, tmp_path: Path
+) -> None:
+    """Killed in the fit; finished without a key, with the answers that there are."""
+    play(lambda body, number: submit(GOOD if number == 2 else PLAIN + f"# {number}\n"))
+    words = ("execute", "--author", "both", "--budget", "120s", "--max-calls", "2", *FLAGS)
+    child = started(words, api, tmp_path)
+    while child.poll() is None and not reached(tmp_path, "search.done"):
+        time.sleep(0.02)
+    child.kill()
+    child.communicate()
+    (folder,) = (file.parent for file in tmp_path.glob("runs/*/journal.jsonl"))
+    asked, tree = len(api.seen), tree_of(folder)
+    for flag in (("--author", "claude"), ("--max-usd", "9"), ("--max-calls", "9")):
+        done = execute("execute", "--resume", *flag)
+        assert done.returncode == 2
+        assert "and --resume cannot both hold" in done.stderr
+    nobody = {"ANTHROPIC_API_KEY": ""}
+    words = ("execute", "--resume", "--author", "template", "--json")
+    resumed, told = finished(run_mlagent(tmp_path, *words, environment=nobody, longest_s=300.0))
+    assert resumed == folder
+    assert len(api.seen) == asked, "nobody was asked again"
+    assert without_clocks(tree_of(folder)) == without_clocks(tree)
+    assert tree_of(folder).stopped == tree.stopped
+    assert told["manifest"]["model_name"] == "claude-02"
+
+
+def without_clocks(tree: SearchTree) -> list[dict[str, Any]]:
+    return [node.model_dump(mode="json", exclude={"seconds"}) for node in tree.nodes]
+
+
+def reached(place: Path, kind: str) -> bool:
+    """Whether the journal of the run here has such an event."""
+    journals = list(place.glob("runs/*/journal.jsonl"))
+    return bool(journals) and f'"kind":"{kind}"' in journals[0].read_text()
+
+
 LAST, WRONG = 6, (1, 2, 3)
 """Nodes of the search that is killed; those after so many that have no score, which is quick."""
 
@@ -159,7 +198,7 @@ def deterministic(body: dict[str, Any]) -> Any:
 
 def compared(folder: Path) -> tuple[Any, list[tuple[Any, ...]]]:
     """The tree without clocks, and the answered calls without those that were cut."""
-    nodes = [node.model_dump(mode="json", exclude={"seconds"}) for node in tree_of(folder).nodes]
+    nodes = without_clocks(tree_of(folder))
     bill = Bill.model_validate_json((folder / "bill.json").read_bytes())
     paid = [
         (call.agent, call.request_sha256, call.tokens.model_dump(), call.usd)
