@@ -3,8 +3,8 @@
 Guarantees: all files are made before the first is written; a file that no export wrote, or that
 somebody changed since, is never overwritten unless `force`, and then only after a copy of it was
 kept; settings.json is only added to, after a copy was kept, and refused when it is a link; a second
-export without a change writes nothing. Each file is written by rename. Does not install anything
-and does not start Claude Code.
+export without a change writes nothing. Each file is written by rename and keeps its permissions, as
+does its copy. Does not install anything and does not start Claude Code.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
-from mlagent.store.files import write_atomically
 
 from .earlier import in_the_way
 from .files import PLACES, SCOPES, Scope, export_files, hook_groups
 from .hooks_off import hooks_off
 from .settings_merge import merged
 from .user_folder import is_the_users, user_folder, user_folders
+from .writing import keep_copy, write_file
 
 DEFAULT_PLUGIN_FOLDER = "mlagent-plugin"
 MAX_LISTED = 5
@@ -103,7 +103,7 @@ def export_agents(content: Content, scope: str, out: Path | None, *, force: bool
         if before is not None and before != files[name]:
             replaced.append(name)
     notes += hooks_off(_settings_folders(folder, chosen))
-    kept = [_keep(folder / path) for path in replaced]
+    kept = [keep_copy(folder / path) for path in replaced]
     written, same = _write(folder, files)
     return Exported(
         scope=chosen,
@@ -133,7 +133,7 @@ def _write(folder: Path, files: dict[str, str]) -> tuple[tuple[str, ...], tuple[
             same.append(path)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target.resolve(), data)
+        write_file(target.resolve(), data)
         written.append(path)
     return tuple(written), tuple(same)
 
@@ -167,20 +167,6 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise BadInput(f"{str(path)!r} cannot be read: {problem}.") from None
-
-
-def _keep(path: Path) -> Path:
-    """A copy beside the file, under the first free name."""
-    number = 1
-    while True:
-        copy = path.with_name(f"{path.name}.backup-{number}")
-        try:
-            with copy.open("xb") as file:
-                file.write(path.read_bytes())
-        except FileExistsError:
-            number += 1
-            continue
-        return copy
 
 
 def _next(scope: Scope, folder: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +117,42 @@ def test_whatever_stands_in_settings_still_stands_there(
     for event, groups in (hooks or {}).items():
         assert after["hooks"][event][: len(groups)] == groups
     assert merged(text, hook_groups("project"), "settings.json") == text
+
+
+def mode(file: Path) -> str:
+    return oct(stat.S_IMODE(file.stat().st_mode))
+
+
+@pytest.mark.parametrize("scope", ["project", "user"])
+@pytest.mark.parametrize("closed", [0o600, 0o640])
+def test_settings_with_tokens_stay_closed_to_others_and_so_does_the_copy(
+    scope: str, closed: int, tmp_path: Path
+) -> None:
+    file = tmp_path / (".claude/settings.json" if scope == "project" else "settings.json")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('{"env": {"TOKEN": "secret"}}')
+    file.chmod(closed)
+    done = export(tmp_path, scope)
+    assert mode(file) == mode(tmp_path / done.kept[0]) == oct(closed)
+    export(tmp_path / "new", scope)
+    assert not list(tmp_path.rglob(".settings.json.*"))
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_new_file_gets_the_mode_that_the_umask_leaves(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        export(tmp_path)
+    finally:
+        os.umask(before)
+    modes = {mode(file) for file in tmp_path.rglob("*") if file.is_file()}
+    assert modes == {oct(0o666 & ~umask)}
+
+
+def test_an_agent_file_that_is_replaced_by_force_keeps_its_mode(tmp_path: Path) -> None:
+    mine = tmp_path / ".claude" / "agents" / "ml-engineer.md"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine\n")
+    mine.chmod(0o600)
+    done = export(tmp_path, force=True)
+    assert mode(mine) == mode(tmp_path / done.kept[0]) == "0o600"
