@@ -23,7 +23,7 @@ from mlagent.contracts.base import ROLES
 from mlagent.contracts.claude_code import ClaudeCodeExport
 
 from .agent_text import agent_markdown
-from .hook.entry import PLUGIN
+from .hook.entry import ALIVE, PLUGIN
 from .policy import compile_policy, contract_sha256, load_work
 
 Scope = Literal["project", "user", "plugin"]
@@ -36,6 +36,7 @@ ABOUT = (
 MARKETPLACE = "mlagent"
 HOOK_TIMEOUT = 30
 """Seconds; Claude Code ignores a hook that takes longer, so the hook kills itself before."""
+MUTE = "mlagent: the hook gave no verdict, so the step is refused"
 ATTRIBUTES = "*.md text eol=lf\n*.json text eol=lf\n*.py text eol=lf\n*.yaml text eol=lf\n"
 
 
@@ -128,17 +129,20 @@ def hook_groups(scope: Scope) -> dict[str, dict[str, Any]]:
     """Event -> the one group that this export adds to it, as settings.json and hooks.json hold it.
 
     The command starts Python only when the event names one of the agents. Whatever goes wrong (no
-    `cat`, no Python, no file, a crash, a kill) is exit code 2, which refuses the step.
+    `cat`, no Python, no file, a crash, a kill) is exit code 2, which refuses the step; so is a
+    Python that ends well without the word ALIVE, such as one whose file is empty.
     """
     place = PLACES[scope]
     names = "|".join(f"*{role}*" for role in ROLES)
     found = {}
     for event, kind in (("PreToolUse", "pre-tool-use"), ("SubagentStop", "subagent-stop")):
         run = f"python3 -I -S -B {place.shell}/{place.hook} {kind}"
-        closed = "exit 2"
+        closed = f"{{ echo '{MUTE}' >&2; exit 2; }}"
         if kind == "subagent-stop":  # never hold an agent for ever
-            closed = 'case "$i" in *\'"stop_hook_active":true\'*) ;; *) exit 2;; esac'
-        judge = f"{names}) printf '%s' \"$i\" | {run} || {closed};;"
+            closed = 'case "$i" in *\'"stop_hook_active":true\'*) ;; *) ' + closed + ";; esac"
+        asked = f"o=$(printf '%s' \"$i\" | {run})"
+        said = f'r="${{o%{ALIVE}}}" && [ "$r" != "$o" ] && printf \'%s\' "$r"'
+        judge = f"{names}) {asked} && {said} || {closed};;"
         command = f'i=$(cat) || exit 2; case "$i" in {judge} esac'
         handler = {"type": "command", "command": command, "timeout": HOOK_TIMEOUT}
         found[event] = {"matcher": "*", "hooks": [handler]}

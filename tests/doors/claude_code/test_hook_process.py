@@ -221,6 +221,39 @@ def test_a_missing_part_of_the_hook_refuses(ask: Ask, project: Path, file: str) 
     assert ask(bash(project, "mlagent board")).code == 2
 
 
+MUTE: dict[str, str] = {
+    "empty": "",
+    "a comment": "# nothing\n",
+    "ends well": "raise SystemExit(0)\n",
+    "ends at once": "import os\nos._exit(0)\n",
+    "says something": "print('{}')\n",
+}
+
+
+@pytest.mark.parametrize("how", MUTE)
+@pytest.mark.parametrize("file", ["__main__.py", "entry.py", "__init__.py", "guard.py"])
+def test_a_hook_that_ends_well_without_a_verdict_refuses(
+    ask: Ask, project: Path, file: str, how: str
+) -> None:
+    (project / ".claude" / "mlagent" / "hook" / file).write_text(MUTE[how])
+    said = ask(bash(project, "mlagent board"))
+    if file == "__init__.py" and how in ("empty", "a comment", "says something"):
+        return  # the package's own text is a docstring
+    assert said.code == 2
+    assert "refused" in said.err
+    assert ask(bash(project, "ls", None)) == SILENT
+    if file != "guard.py":
+        assert ask(stop(GOOD), "SubagentStop").code == 2
+        assert ask(stop(BAD, stop_hook_active=True), "SubagentStop").code == 0
+
+
+def test_the_sign_of_life_is_not_shown(ask: Ask, project: Path) -> None:
+    for event, kind in ((bash(project, "rm x"), "PreToolUse"), (stop(BAD), "SubagentStop")):
+        said = ask(event, kind)
+        assert said.out
+        assert entry.ALIVE not in json.dumps(said.out) + said.err
+
+
 @pytest.mark.parametrize(
     "text",
     ["ml-engineer", '{"agent_type":"ml-engineer"', "[]ml-engineer", '"ml-engineer"']

@@ -3,7 +3,8 @@
 Guarantees: exit 0 and silence for an agent that is not mlagent's; for its own agents a refusal as
 JSON on stdout, in the form that Claude Code documents for the event; exit 2 with a sentence on
 stderr, which refuses too, when the policy is broken, the event cannot be read, or the hook fails. A
-hook that hangs is killed, which the command around it turns into a refusal.
+hook that hangs is killed, which the command around it turns into a refusal. Each verdict ends with
+ALIVE, which that command demands and takes away: silence of a hook that never ran is no consent.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ PLUGIN = "mlagent"
 SCHEMA = "mlagent/claude-code-policy/v1"
 SECONDS = 20
 """A hook that reaches Claude Code's own limit would be ignored, so it ends before."""
+ALIVE = "mlagent-judged"
+"""The last word on stdout of a hook that came to its end."""
 _LISTS = ("tools", "reads", "writes")
 
 
@@ -148,6 +151,8 @@ def main() -> None:
         policy = os.path.join(os.path.dirname(os.path.abspath(__file__)), "policy.json")
         text = sys.stdin.buffer.read().decode("utf-8", "replace")
         code = run(kind, text, policy)
+        if code == 0:
+            sys.stdout.write(ALIVE)
     except BaseException as error:
         sys.stderr.write(f"mlagent: the hook failed, so the step is refused: {error!r:.300}\n")
         code = 2
