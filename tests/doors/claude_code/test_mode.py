@@ -39,6 +39,19 @@ from mlagent.doors.claude_code.hook.mode import mode_asked_for, mode_of
         "**PLANNING MODE**",
         "planning_mode",
         "mode: planning",
+        "Use plan mode",
+        "Use plan mode, do not execute.",
+        "You are in plan-mode: churn",
+        "plan (planning phase)",
+        "Planning phase: churn",
+        "Execution phase comes later; planning phase now",
+        "mode: plan",
+        'mode = "plan"\ndata: churn.csv',
+        "Give me your implementation options as an agent_plan",
+        "Answer with one `agent_plan` and nothing else",
+        "Please return a complete agent_plan.",
+        "Do not leave plan mode.",
+        "Not execution mode: give me an agent_plan",
         "Give options in planning mode, so that execution mode can follow",
     ],
 )
@@ -62,6 +75,17 @@ def test_a_plan_is_demanded(text: str) -> None:
         "Execution mode: implement option_b (planning mode is over)",
         "Now execution mode.\nThe plan of the planning mode: ...",
         "mode: execution",
+        "Do not use plan mode",
+        "No plan mode, just train it",
+        "Exit plan mode. Execution mode: go",
+        "This is not the planning phase: go on",
+        "Do not give me an agent_plan, train it",
+        "plan_mode: false",
+        "Execution mode: plan.yaml is approved, implement option_b",
+        "Execution mode: implement option_b as the agent_plan says",
+        "Execution mode. Here is the plan that you gave:\nagent_plan:\n  agent_name: ml-engineer",
+        "We are past the planning phase; execution mode",
+        "The planning phase is over. Execution phase: implement option_b",
     ],
 )
 def test_execution_mode_proper_needs_no_plan(text: str) -> None:
@@ -73,6 +97,11 @@ def test_execution_mode_proper_needs_no_plan(text: str) -> None:
     [
         "train a churn model",
         "Implement the plan from planning mode",
+        "Implement the option of the agent_plan below.\nagent_plan:\n  task: churn",
+        "Implement option_b as agent_plan in plan.yaml says",
+        "We are past the planning phase; implement option_b",
+        "Train with mode: plan.yaml",
+        "Predict churn from the pricing plan",
         "Implement the option that planning mode recommended",
     ],
 )
@@ -89,7 +118,11 @@ def test_the_last_word_of_the_user_counts() -> None:
 
 def test_a_text_of_malice_takes_no_time() -> None:
     began = time.monotonic()
-    for text in ("execution mode not " * 10_000, "in the " * 50_000 + "execution mode"):
+    for text in (
+        "execution mode not " * 10_000,
+        "in the " * 50_000 + "execution mode",
+        "give " * 20_000,
+    ):
         mode_asked_for(text)
     mode_asked_for(" " * 200_000 + "execution mode")
     assert time.monotonic() - began < 5

@@ -2,7 +2,8 @@
 
 Guarantees: a mode that is only denied, done with or still to come was not asked for; where both
 were asked for, execution counts only when a line declares it before planning is spoken of; in every
-other doubt the answer is planning, which demands a plan. Reads English. Linear time.
+other doubt the answer is planning, which demands a plan. "Plan mode", "planning phase" and being
+asked for an `agent_plan` are planning mode. Reads English. Linear time.
 """
 
 from __future__ import annotations
@@ -11,8 +12,14 @@ import re
 
 MAX_TEXT = 100_000
 _MENTION = re.compile(
-    r"\b(?P<first>planning|execution)[ \t_-]{1,3}mode\b"
-    r"|\bmode\W{1,4}(?P<second>planning|execution)\b",
+    r"\b(?P<first>planning|execution)[ \t_-]{1,3}(?:mode|phase)\b"
+    r"|\b(?P<plan>plan)[ \t_-]{1,3}mode\b"
+    r"|\bmode\W{1,4}(?P<second>planning|execution)\b"
+    r"|\bmode[ \t]*[:=][ \t]*[\"'`]?(?P<set>plan)[\"'`]?(?=[ \t]*(?:[\n,;})]|\.?\Z))"
+    r"|\b(?P<record>(?:as (?:an?|one|your)|(?:give|send|show|write|return|produce|propose|make"
+    r"|output|deliver|create|draft|provide|submit|want|need|expect"
+    r"|(?:answer|reply|respond|end|finish) with)"
+    r"(?:[ \t]+[a-z]{1,12}){0,4})[ \t]+[`\"']{0,2}agent_plan)\b(?![`\"']{0,2}[ \t]*:)",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[.;:!?,()\n]|\bbut\b|\band\b|\bthen\b", re.IGNORECASE)
@@ -25,12 +32,12 @@ _NOT = re.compile(
 _NOT_AFTER = re.compile(
     r"\s+(?:is|are|was|must be|should be|has been|stays)"
     r"(?:n['’]t\b|\s+(?:not|never|off|over|forbidden|disabled|wrong)\b)"
-    r"|\s*[:=]\s*(?:off|no)\b|\s+(?:off|forbidden|disabled)\b",
+    r"|\s*[:=]\s*(?:off|no|false)\b|\s+(?:off|forbidden|disabled)\b",
     re.IGNORECASE,
 )
 _DONE_BEFORE = re.compile(
-    r"\b(?:after|following|from|since|earlier|previous|finished|completed|done with|out of|by"
-    r"|approved in|chosen in|made in|left)\b(?:\W+\w+){0,2}\W*\Z",
+    r"\b(?:after|following|from|since|past|beyond|earlier|previous|finished|completed|done with|out of"
+    r"|by|approved in|chosen in|made in|left)\b(?:\W+\w+){0,2}\W*\Z",
     re.IGNORECASE,
 )
 _DONE_AFTER = re.compile(
@@ -70,7 +77,7 @@ def mode_asked_for(text: str) -> str:
     text = text[:MAX_TEXT]
     asked, denied, declared = [], set(), False
     for mention in _MENTION.finditer(text):
-        mode = (mention["first"] or mention["second"]).lower()
+        mode = (mention["first"] or mention["second"] or "planning").lower()
         before = text[max(0, mention.start() - WINDOW) : mention.start()]
         cuts = list(_CLAUSE.finditer(before))
         clause = before[cuts[-1].end() :] if cuts else before
