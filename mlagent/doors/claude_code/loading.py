@@ -112,9 +112,13 @@ def _load(data: bytes, path: str) -> Loaded:
         try:
             value = read_block(with_quotes(block))
         except FrontmatterError as error:
-            return Loaded(_no_yaml(block, error, first), body=body, body_line=body_line)
+            refused = _no_yaml(block, error, first)
+            refused = refused.model_copy(update={"notes": tuple(_cut_short(text, match))})
+            return Loaded(refused, body=body, body_line=body_line)
     keys = value if isinstance(value, dict) else {}
     verdict = _judge(keys, tuple(_notes(keys, text, match, mended)))
+    if not verdict.loads:
+        verdict = verdict.model_copy(update={"notes": tuple(_cut_short(text, match))})
     return Loaded(verdict, keys, body, body_line, mended)
 
 
@@ -242,10 +246,7 @@ def _notes(keys: dict[str, Any], text: str, match: re.Match[str], mended: bool) 
         notes.append("not strict YAML: it loads only because values are quoted on a second try")
         lists = [k for k, v in keys.items() if isinstance(v, str) and v[:1] + v[-1:] == "[]"]
         notes += [f"on that second try the list of `{key}` is read as text" for key in lists]
-    end = match.end(1)
-    if text[end - 1 : end] not in ("\n", ""):
-        line = text.count("\n", 0, end) + 1
-        notes.append(f"the block ends at the `---` inside line {line}; the rest is body")
+    notes += _cut_short(text, match)
     unknown = [key for key in keys if key not in DOCUMENTED_KEYS]
     if unknown:
         notes.append(f"keys that Claude Code ignores: {', '.join(unknown)}"[:300])
@@ -255,6 +256,18 @@ def _notes(keys: dict[str, Any], text: str, match: re.Match[str], mended: bool) 
     if not text[match.end() :].strip():
         notes.append("the body is empty: the agent has no instructions")
     return notes
+
+
+def _cut_short(text: str, match: re.Match[str]) -> list[str]:
+    """That the block ends at three hyphens which are no line of their own."""
+    end = match.end(1)
+    line = text.count("\n", 0, end) + 1
+    if text[end - 1 : end] not in ("\n", ""):
+        return [f"the block ends at the `---` inside line {line}; the rest is body"]
+    if tail := text[end + 3 :].split("\n", 1)[0].strip():
+        begins = f"the block ends at the `---` that line {line} begins with"
+        return [f"{begins}; {tail[:40]!r} and the rest is body"]
+    return []
 
 
 def dropped_values(keys: dict[str, Any]) -> list[str]:

@@ -78,6 +78,12 @@ def test_what_loads_otherwise_than_meant_is_noted() -> None:
     assert cut.verdict.loads
     assert cut.keys == {"name": "a", "description": "one"}
     assert "inside line 3" in cut.verdict.notes[0]
+    line = load(block("name: a", "description: b", "--- more", "tools: Read"), "a.md")
+    assert line.keys == {"name": "a", "description": "b"}
+    assert "`---` that line 4 begins with; 'more'" in line.verdict.notes[0]
+    early = load(block("name: a", "--- more", "description: b"), "a.md")
+    assert (early.verdict.loads, early.verdict.reason) == (False, "no-description")
+    assert "line 3 begins with" in early.verdict.notes[0]
     mended = load(block("name: a", "description: use: it", "tools: [Read, Bash]"), "a.md")
     assert mended.keys["tools"] == "[Read, Bash]"
     assert any("list of `tools` is read as text" in note for note in mended.verdict.notes)
