@@ -24,6 +24,8 @@ from .writing import keep_copy, write_file
 
 DEFAULT_PLUGIN_FOLDER = "mlagent-plugin"
 MAX_LISTED = 5
+LISTING = "claude --agent none -p hi"
+"""Claude Code 2.1.329 has no command that lists subagents; an unknown one makes it name all."""
 
 
 @dataclass(frozen=True)
@@ -173,4 +175,7 @@ def _next(scope: Scope, folder: Path) -> str:
     if scope == "plugin":
         add = f"/plugin marketplace add {folder.resolve()}"  # a bare name would be refused there
         return f"In Claude Code: {add}, then /plugin install mlagent@mlagent"
-    return "Start Claude Code again; `claude agents` lists the three."
+    return (
+        "Start Claude Code again and say, for example: ml-engineer: churn model for churn.csv. "
+        f"`{LISTING}` asks no model; its error names the agents that were found."
+    )

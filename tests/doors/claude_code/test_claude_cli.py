@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,16 @@ def test_the_three_agents_are_listed(project: Path) -> None:
     assert set(ROLES) <= available(project)
     plugin = str(project.parent / "market" / PLUGIN)
     assert {f"mlagent:{role}" for role in ROLES} <= available(project, "--plugin-dir", plugin)
+
+
+def test_the_next_step_that_export_prints_names_the_three_agents(project: Path) -> None:
+    said = export_agents(Content(), "project", project, force=False).next
+    program, *words = shlex.split(said.split("`")[1])
+    assert program == "claude"
+    done = claude(project, *words)
+    listed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert all(role in listed.split("Available agents: ")[1] for role in ROLES)
 
 
 def test_the_user_scope_is_listed_in_every_project(project: Path) -> None:
