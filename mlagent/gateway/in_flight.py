@@ -118,7 +118,7 @@ class InFlight:
             except BaseException as problem:  # handed to the one who waits
                 came.put((None, problem))
 
-        reader = threading.Thread(target=read, daemon=True)
+        reader = threading.Thread(target=read, name="in_flight", daemon=True)
         try:
             reader.start()
             while True:
