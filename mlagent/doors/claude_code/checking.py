@@ -5,7 +5,8 @@ with what it is instead, and fails nothing; two files of one name are named both
 what lies in an `agents` folder, where Claude Code looks, and elsewhere what has a frontmatter with
 a name or a description, also a broken one. In a plugin each file registers, so a file that would
 not load in a project is named with what it becomes there; of a marketplace each plugin in it is
-judged. Settings that switch hooks off are named.
+judged. Settings that switch hooks off are named, and so is what no longer holds the contracts of an
+export (`enforcement`): a warning, under --strict a broken rule.
 Reads only; links are named and not followed, though Claude Code would.
 """
 
@@ -20,10 +21,11 @@ from mlagent.contracts.agent_files import AgentCheck, CheckedFile, CheckedPart, 
 from mlagent.contracts.errors import BadInput
 from mlagent.sandbox.sanitize import clean_line
 
+from .enforcement import not_enforced
 from .hooks_off import hooks_off
 from .loading import MEASURED_ON, Loaded, load
 from .marketplace_strict import MARKETPLACE, elsewhere, local_plugins, marketplace_part
-from .plugin_strict import MANIFEST, checked_parts
+from .plugin_strict import MANIFEST, broken, checked_parts
 from .sources import SUFFIXES, Source, read_sources
 from .strict import broken_rules
 from .user_folder import is_the_users, user_folders
@@ -53,6 +55,7 @@ class _Seen(NamedTuple):
     parts: list[CheckedPart]
     skipped: list[str]
     settings: list[Path]
+    warnings: list[str]
 
 
 def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
@@ -97,7 +100,7 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
         files=tuple(seen.files),
         parts=tuple(seen.parts),
         skipped=tuple(seen.skipped),
-        warnings=tuple(clean_line(said) for said in hooks_off(seen.settings)),
+        warnings=tuple(clean_line(said) for said in (*hooks_off(seen.settings), *seen.warnings)),
     )
 
 
@@ -106,8 +109,13 @@ def _look(folder: Path, strict: bool) -> _Seen:
     root, place = _root(folder)
     parts = list(checked_parts(folder)) if strict and place == "plugin" else []
     settings = _settings_folders(root, place)
+    lapsed = _lapsed(root, place)
+    if strict and lapsed:
+        rules = tuple(broken("enforced", said) for said in lapsed)
+        parts.append(CheckedPart(file="exported.json", rules=rules))
+    warnings = [] if strict else lapsed
     if place == "plugin" and not _has_documents(root):
-        return _Seen([], parts, [], settings)
+        return _Seen([], parts, [], settings, warnings)
     sources = read_sources(root)
     in_agents = _is_agents_folder(root)
     loaded: list[tuple[Source, Loaded]] = []
@@ -126,7 +134,12 @@ def _look(folder: Path, strict: bool) -> _Seen:
         else:
             loaded.append((source, seen))
     files += [_checked(source, seen, loaded, place, strict) for source, seen in loaded]
-    return _Seen(sorted(files, key=lambda file: file.file), parts, skipped, settings)
+    return _Seen(sorted(files, key=lambda file: file.file), parts, skipped, settings, warnings)
+
+
+def _lapsed(root: Path, place: Place) -> list[str]:
+    """What no longer holds the contracts of an export that was made into this place."""
+    return list(not_enforced(root.parent, plugin=place == "plugin"))
 
 
 def _look_at_market(folder: Path, strict: bool) -> _Seen:
@@ -134,7 +147,7 @@ def _look_at_market(folder: Path, strict: bool) -> _Seen:
     files: list[CheckedFile] = []
     parts = [marketplace_part(folder)] if strict else []
     skipped = [f"plugin {name}: it is fetched from elsewhere" for name in elsewhere(folder)]
-    settings = user_folders()[:1]
+    settings, warnings = user_folders()[:1], []  # type: list[Path], list[str]
     for plugin in local_plugins(folder):
         inner = folder / plugin.path
         if (inner / MANIFEST).is_file():
@@ -143,12 +156,15 @@ def _look_at_market(folder: Path, strict: bool) -> _Seen:
             files += _below(found.files, f"{before}agents/")
             parts += [p.model_copy(update={"file": before + p.file}) for p in found.parts]
             skipped += [f"{before}agents/{line}" for line in found.skipped]
+            warnings += [before + line for line in found.warnings]
     if (folder / ".claude" / "agents").is_dir():
         found = _look(folder / ".claude", strict)
         files += _below(found.files, ".claude/agents/")
         skipped += [f".claude/agents/{line}" for line in found.skipped]
+        parts += [p.model_copy(update={"file": f".claude/{p.file}"}) for p in found.parts]
+        warnings += [f".claude/{line}" for line in found.warnings]
         settings = found.settings
-    return _Seen(files, parts, skipped, settings)
+    return _Seen(files, parts, skipped, settings, warnings)
 
 
 def _below(files: list[CheckedFile], before: str) -> list[CheckedFile]:

@@ -18,6 +18,7 @@ from mlagent.contracts.contract import Contract
 from mlagent.documents import dump_yaml, read_record
 from mlagent.doors.claude_code.agent_text import agent_markdown
 from mlagent.doors.claude_code.checking import check_folder
+from mlagent.doors.claude_code.exporting import export_agents
 from mlagent.doors.claude_code.files import SCOPES, Scope, export_files
 from mlagent.doors.claude_code.importing import Importer
 from mlagent.doors.claude_code.loading import load
@@ -165,9 +166,7 @@ def masked(text: str) -> str:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_the_shipped_team_passes_the_strict_check(scope: Scope, tmp_path: Path) -> None:
-    for path, text in export_files(CONTENT, scope).items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text, encoding="utf-8")
+    export_agents(CONTENT, scope, tmp_path, force=False)
     plugin, user = tmp_path / "plugins" / "mlagent", tmp_path / "agents"
     folder = plugin if scope == "plugin" else user if scope == "user" else tmp_path
     found = check_folder(folder, strict=True)

@@ -36,8 +36,8 @@ _NOT_AFTER = re.compile(
     re.IGNORECASE,
 )
 _DONE_BEFORE = re.compile(
-    r"\b(?:after|following|from|since|past|beyond|earlier|previous|finished|completed|done with|out of"
-    r"|by|approved in|chosen in|made in|left)\b(?:\W+\w+){0,2}\W*\Z",
+    r"\b(?:after|following|from|since|past|beyond|earlier|previous|finished|completed|done with"
+    r"|out of|by|approved in|chosen in|made in|left)\b(?:\W+\w+){0,2}\W*\Z",
     re.IGNORECASE,
 )
 _DONE_AFTER = re.compile(
