@@ -1,7 +1,8 @@
 """Which run is the base: named by id, or the latest one made at the base commit.
 
 Guarantees: a run stands for a commit only when it was made at exactly that commit, without
-uncommitted changes; when there is none, the sentence says what was looked for. Starts nothing.
+uncommitted changes; of several, one with the head's budget is taken before a later one; when there
+is none, the sentence says what was looked for. Starts nothing.
 """
 
 from __future__ import annotations
@@ -122,8 +123,9 @@ def _by_commit(repository: Repository, commit: str, head: RunFacts) -> Base:
     wanted = [commit] if own is not None and commit in repository.parents(own) else []
     wanted += [one for one in (merge_base, commit) if one is not None and one not in wanted]
     dirty = ""
+    runs = sorted(_runs_of(repository), key=lambda run: not _has_budget(run, head))  # stable
     for name in wanted:
-        for run in _runs_of(repository):
+        for run in runs:
             environment = _environment(run)
             if environment is None or environment.git_commit != name or run.id == head.run.id:
                 continue
@@ -147,6 +149,14 @@ def _runs_of(repository: Repository) -> list[RunFolder]:
         if run.finished
     ]
     return sorted(found, key=lambda run: run.id, reverse=True)
+
+
+def _has_budget(run: RunFolder, head: RunFacts) -> bool:
+    """Whether the run had the head's budget: only such a one says what the change does."""
+    try:
+        return run.manifest().budget_s == head.manifest.budget_s
+    except MlagentError:
+        return False
 
 
 def _environment(run: RunFolder) -> Environment | None:

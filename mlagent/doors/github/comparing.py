@@ -2,9 +2,9 @@
 
 Guarantees: every number is measured here from the runs' judged predictions, under the settings of
 the base commit (cost, quantile); the difference to the base with paired weights, and without the
-same rows there is none, only the reason. A score of one run that comes out as that run measured it
-keeps the run's own interval: one number, one interval. Does not correct the intervals for the
-number of metrics.
+same rows or the same budget there is none, only the reason. A score of one run that comes out as
+that run measured it keeps the run's own interval: one number, one interval. Does not correct the
+intervals for the number of metrics.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from .run_facts import RunFacts, readable
 SEED = 0
 """Of the paired weights; that of `mlagent compare`."""
 EQUAL = 1e-9
+OTHER_BUDGETS = "The budgets differ: "
+"""How the reason begins where both runs scored the same rows in another time."""
 WORST = 5
 FEWEST_ROWS = 10
 
@@ -90,11 +92,26 @@ def compare(
         try:
             with readable(base.run):
                 other = paired(head.run, base.run).saved[1]
+            reason = other_budgets(head, base)
         except BadInput as problem:
-            standing, reason = "not comparable", str(problem)
+            reason = str(problem)
+        standing = "not comparable" if reason else "compared"
     own = _as_the_run_has_it(own, head.evaluation)
     metrics = _metric_rows(head, base, saved, other, own.scores["model"], options)
+    if standing != "compared":
+        metrics = tuple(row.model_copy(update={"difference": None}) for row in metrics)
     return Compared(standing, clip(reason, 1000), len(saved.rows), metrics, own)
+
+
+def other_budgets(head: RunFacts, base: RunFacts) -> str:
+    """Why a difference would be one of time, not of the change; '' for equal budgets."""
+    mine, its = head.manifest.budget_s, base.manifest.budget_s
+    if mine == its:
+        return ""
+    return (
+        f"{OTHER_BUDGETS}{its:g} s for the base, {mine:g} s for the head, so the difference of the "
+        "two scores says nothing about the change."
+    )
 
 
 def _options(head: RunFacts, settings: Settings) -> dict[str, Any]:

@@ -160,11 +160,6 @@ def _notes(head: RunFacts, base: Base, policy: str | None) -> tuple[str, ...]:
             said.append(
                 f"The base ran at tier {other.manifest.tier}, the head at {head.manifest.tier}."
             )
-        if other.manifest.budget_s != head.manifest.budget_s:
-            said.append(
-                f"The budgets differ: {other.manifest.budget_s:g} s for the base, "
-                f"{head.manifest.budget_s:g} s for the head."
-            )
     if head.evaluation.judged_on == "out-of-fold":
         said.append("There is no vault: scores are out-of-fold, of the recipe.")
     elif head.evaluation.seal.opening > 1:

@@ -12,6 +12,7 @@ from mlagent.contracts.pr_report import PrGate, PrReport
 from mlagent.reports import numbers
 
 from . import plots
+from .comparing import OTHER_BUDGETS
 from .markdown import Safe
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ TITLES = {
     "not distinguishable": "Not distinguishable from the base",
     "base not evaluated": "Base not evaluated",
     "not comparable": "Not comparable with the base",
+    "other budgets": "The budgets differ: no comparison with the base",
 }
 COMPARISONS = {
     "at_least": "at least",
@@ -71,6 +73,7 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
         "rails": rail_rows(report),
         "metrics": metric_rows(report),
         "compared": report.standing == "compared",
+        "other_budgets": other_budgets(report),
         "slices": slice_rows(report),
         "data": data_values(report.data),
         "plan": plan_rows(report),
@@ -83,8 +86,14 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
 def title(report: PrReport) -> Safe:
     """The verdict, and that it is of another commit where it is."""
     verdict = report.verdict
-    said = TITLES[report.standing if verdict == "not compared" else verdict]
+    why = "other budgets" if other_budgets(report) else report.standing
+    said = TITLES[why if verdict == "not compared" else verdict]
     return Safe(f"{said}, but at another commit than the head" if other_commit(report) else said)
+
+
+def other_budgets(report: PrReport) -> bool:
+    """Whether both runs scored the same rows, but in another time."""
+    return report.standing == "not comparable" and report.reason.startswith(OTHER_BUDGETS)
 
 
 def other_commit(report: PrReport) -> str:

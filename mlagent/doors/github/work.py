@@ -152,8 +152,8 @@ class Work:
             )
 
     def compare(self, job: Job) -> CompareDone:
-        """The report of the head's latest run against a run of the base, which is made when there
-        is a plan for it. Raises MlagentError."""
+        """The report of the head's latest run against a run of the base with the same budget, which
+        is made when there is a plan for it. Raises MlagentError."""
         head, base = _head(job), _base(job)
         notes: list[str] = []
         runs = Runs(self._project(job) / "runs")
@@ -163,13 +163,15 @@ class Work:
                 f"There is no finished run of {head[:7]} here.",
                 remedy="Begin with: /mlagent execute",
             )
-        other = _latest_at(runs, base)
+        budget = latest.manifest().budget_s
+        other = _latest_at(runs, base, budget)
         if other is None:
             try:
-                other, cut = self._run_base(job, base)
-                notes += cut
+                other, said = self._run_base(job, base, budget)
+                notes += said
             except MlagentError as problem:
                 notes.append(f"The base was not run: {problem.message}")
+                other = _latest_at(runs, base)
         with self._checkout(job, head) as place:
             words = ["pr-comment", "--json", "-", "--dry-run", f"--run={latest.id}"]
             words += [] if other is None else [f"--base={other.id}"]
@@ -189,24 +191,30 @@ class Work:
             document = self._child(place, words, REPORT_S, told)
             return CompareDone(PrReport.model_validate(document), (*notes, *place.written.notes))
 
-    def _run_base(self, job: Job, base: str) -> tuple[RunFolder, tuple[str, ...]]:
-        """Execute the base's own plan, if it has one."""
+    def _run_base(self, job: Job, base: str, budget_s: float) -> tuple[RunFolder, tuple[str, ...]]:
+        """Execute the base's own plan, if it has one, in the time that the head had."""
         with self._checkout(job, base) as place:
             if not (place.folder / PLAN).is_file():
                 raise BadInput(f"it holds no {PLAN}.")
-            document, cut = self._execute(place, [], None, "The base's plan")
+            asked = _checked_plan(place.folder)[0].budget.seconds
+            document, _ = self._execute(place, [], budget_s)
         run = RunFolder(self._project(job) / "runs" / Path(str(document["run"])).name)
-        return run, cut
+        if asked == budget_s:
+            return run, ()
+        times = numbers.seconds(budget_s), numbers.seconds(asked)
+        return run, (
+            f"The base was run with the head's budget, {times[0]}; its plan asks for {times[1]}.",
+        )
 
     def _execute(
-        self, place: _Place, words: list[str], budget_s: float | None, whose: str = "The plan"
+        self, place: _Place, words: list[str], budget_s: float | None
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The document of a run, and a sentence when it got less time than its plan asks for."""
         plan, _ = _checked_plan(place.folder)
         seconds = min(budget_s or plan.budget.seconds, self._most)
         words = ["execute", "--json", f"--budget={seconds:g}s", *words]
         document = self._child(place, words, seconds * 1.5 + SLACK_S)
-        return document, self._cut(whose, plan) if budget_s is None else ()
+        return document, self._cut("The plan", plan) if budget_s is None else ()
 
     def _cut(self, whose: str, plan: Plan) -> tuple[str, ...]:
         """A sentence when a plan asks for more time than the site gives to a run."""
@@ -332,10 +340,12 @@ def _checked_plan(folder: Path) -> tuple[Plan, str]:
     return plan, text
 
 
-def _latest_at(runs: Runs, commit: str) -> RunFolder | None:
-    """The latest finished run of `execute` that was made at this commit."""
+def _latest_at(runs: Runs, commit: str, budget_s: float | None = None) -> RunFolder | None:
+    """The latest finished run of `execute` that was made at this commit, with this budget."""
     for run in reversed(list(runs.all())):
         if not run.finished or run.manifest().kind != "execute":
+            continue
+        if budget_s is not None and run.manifest().budget_s != budget_s:
             continue
         if run.read("environment.json", Environment).git_commit == commit:
             return run

@@ -150,11 +150,33 @@ def test_execute_and_compare_hold_the_head_against_the_base(tmp_path: Path) -> N
         }
         assert made == {pull.head, pull.base}
         report = case.answers()[1]
-        assert inline("The base's plan asks for 10 s; a run here gets 8 s at most.") in report
+        said = "The base was run with the head's budget, 8 s; its plan asks for 10 s."
+        assert inline(said) in report
         assert "No comparison" not in report
         assert f"base <code>{pull.base[:7]}</code>" in report
         assert "not_worse" in report or "not-worse-than-base" in report
     assert not pull.canary.exists()
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_pull_request_of_words_is_held_against_a_base_with_its_own_budget(tmp_path: Path) -> None:
+    """The plan asks for 10 s: a base run of that time, or of an earlier comparison, is no measure
+    of a head that had another."""
+    pull, state = make(tmp_path, hostile=False, plan=True), tmp_path / "state"
+    with serving(state, pull) as case:
+        for words in ("execute --budget 8s", "compare", "execute --budget 6s", "compare"):
+            case.tell(f"/mlagent {words}")
+        assert [job.state for job in case.drain()] == ["done"] * 4
+        _, first, _, second = case.answers()
+    found = [
+        (one.read("environment.json", Environment).git_commit, one.manifest().budget_s)
+        for one in runs_of(state).all()
+    ]
+    assert found == [(pull.head, 8), (pull.base, 8), (pull.head, 6), (pull.base, 6)]
+    for report, budget in ((first, "8 s"), (second, "6 s")):
+        assert inline(f"The base was run with the head's budget, {budget}; its plan") in report
+        assert "budgets differ" not in report
+        assert "Better than the base" not in report
 
 
 @pytest.mark.docker

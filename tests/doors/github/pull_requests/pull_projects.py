@@ -138,10 +138,16 @@ def make_project(folder: Path) -> Heads:
 
 
 def add_run(
-    heads: Heads, model: str, *, commit: str | None = None, number: int = 99, dirty: bool = False
+    heads: Heads,
+    model: str,
+    *,
+    commit: str | None = None,
+    number: int = 99,
+    dirty: bool = False,
+    budget_s: float | None = None,
 ) -> str:
     """A head run whose shipped model is `model`, made at `commit`; its id. 'linear': the base run's
-    own linear baseline ships."""
+    own linear baseline ships. `budget_s`: another one than the base run's."""
     base = RunFolder(heads.folder / "runs" / heads.base_run)
     run = RunFolder(heads.folder / "runs" / f"20990101-000000-{number:02d}")
     shutil.copytree(base.path, run.path, ignore=shutil.ignore_patterns("journal.jsonl"))
@@ -195,6 +201,7 @@ def add_run(
         "journal_head": head,
         "journal_events": count,
         "files": run.hashes(),
+        "budget_s": manifest.budget_s if budget_s is None else budget_s,
     }
     run.write("manifest.json", Manifest(**{**dict(manifest), **changes}))
     return run.id

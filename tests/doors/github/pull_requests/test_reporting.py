@@ -54,6 +54,39 @@ def test_the_comment_says_what_the_paired_interval_says(
         assert "required gates passed" in text
 
 
+@pytest.mark.parametrize("model", ["better", "worse"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_difference_of_two_budgets_is_no_verdict_on_the_change(
+    heads: Heads, model: str, named: bool
+) -> None:
+    """More time makes a better model out of the same files: the headline says so, no gate passes
+    on it."""
+    add_run(heads, model, budget_s=30)
+    report = report_of(heads, heads.base_run if named else "main")
+    assert report.verdict == "not compared"
+    assert report.metrics[0].base is not None, "both scores are shown"
+    assert all(row.difference is None for row in report.metrics)
+    assert gate(report, "not-worse-than-base") == "not measured"
+    assert [one.name for one in report.failed if one.metric == "roc_auc"] == ["not-worse-than-base"]
+    text = text_of(report)
+    assert "### ❌ The budgets differ: no comparison with the base" in text
+    said = "12 s for the base, 30 s for the head, so the difference of the two scores says nothing"
+    assert said in text.partition("#### Gates")[0]
+    assert "etter than the base" not in text
+    assert "orse than the base" not in text
+    assert "two scores of the same rows" not in text
+
+
+def test_of_two_runs_of_the_base_the_one_with_the_heads_budget_is_taken(heads: Heads) -> None:
+    add_run(heads, "alike", commit=heads.base, number=10, budget_s=30)
+    add_run(heads, "worse", commit=heads.base, number=11)
+    add_run(heads, "better", budget_s=30)
+    report = report_of(heads)
+    assert report.base is not None
+    assert report.base.run.endswith("-10")
+    assert report.verdict == "better"
+
+
 def test_the_difference_is_the_one_of_mlagent_compare(heads: Heads) -> None:
     run = add_run(heads, "better")
     report = report_of(heads)
