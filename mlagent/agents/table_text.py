@@ -48,13 +48,19 @@ def _about_table(profile: Profile, task: TaskSpec) -> list[str]:
     common = [(name, n) for name, n in profile.target_counts if n >= COMMON]
     rare = len(profile.target_counts) - len(common)
     if profile.target_counts:
-        parts = [f"{shown(name)} {n}" for name, n in common[:MOST_VALUES]]
+        counts = dict(common)
+        parts = [f"{shown(name)} {counts[name]}" for name in classes_told(profile)]
         parts += [f"{rare} classes with under {COMMON} rows"] if rare else []
         lines.append(f"classes: {', '.join(parts)}")
     for kind, name in (("group", task.group), ("time", task.time)):
         if name:
             lines.append(f"{kind} column: {shown(name)}")
     return lines
+
+
+def classes_told(profile: Profile) -> tuple[str, ...]:
+    """The classes of the target that a model is told of."""
+    return tuple(name for name, n in profile.target_counts if n >= COMMON)[:MOST_VALUES]
 
 
 def column_line(column: ColumnProfile, context: PlanningContext) -> str:

@@ -14,6 +14,7 @@ import math
 
 from mlagent.agents.claude_engineer import Made, Shown, rules_of, write_candidate
 from mlagent.agents.ml_engineer import CandidateFolder, at_once
+from mlagent.agents.table_text import classes_told
 from mlagent.contracts.errors import Interrupted, MlagentError
 from mlagent.contracts.search import TREE, Node
 from mlagent.gateway.call_log import CALLS
@@ -29,6 +30,7 @@ from .consulting import BILL, model_of, open_gateway
 from .dev_scores import OutOfFold
 from .handed_in import HandedIn, home_of
 from .masking import Mask
+from .planning import context_of
 from .search_before import USER_STOPPED, Before, searched_before
 from .search_policy import best_nodes, next_step
 from .search_scores import Search
@@ -60,7 +62,9 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
     table = table_of(state)
     found = state.request.plan.columns.found
     texts = [name for name in table.typed.columns if name in found and found[name].dtype == "str"]
-    mask = Mask(table.typed.path, texts, table.typed.columns)
+    profile = context_of(state.request.plan).profile
+    told = () if profile is None else classes_told(profile)
+    mask = Mask(table.typed.path, texts, table.typed.columns, told)
     here = Search(bench, state, truth, oof, mask, each)
     here.nodes.append(_floor(here))
     prices = load_prices(bench.desk.content, bench.settings)

@@ -17,7 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlagent.data.frames import write_frame
-from mlagent.orchestrator.masking import CELL, LARGEST, NUMBER, WORD, Mask, fold, plain_words
+from mlagent.orchestrator.mask_reading import WORD, fold, plain_words
+from mlagent.orchestrator.masking import CELL, LARGEST, NUMBER, Mask
 
 CODE = "def fit(train, spec):\n    return train['plan'].map(prices).astype(float)\n"
 

@@ -63,7 +63,7 @@ def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
 ) -> None:
     code = HOSTILE[name] + (RECALL if name == "memorises" else ANSWER)
     play(lambda body, number: submit(code))
-    done = execute("execute", "--author", "both", "--budget", "60s", "--max-calls", "1", *FLAGS)
+    done = execute("execute", "--author", "both", "--budget", "300s", "--max-calls", "1", *FLAGS)
     folder, told = finished(done)
     node = tree_of(folder).nodes[1]
     if name in ("forges", "memorises"):
@@ -81,7 +81,7 @@ def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
         (("--max-usd", "0"), None, "$0.0000 of $0 left"),
         ((), Fails(401, "authentication_error", "invalid x-api-key"), "authentication_error"),
         ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
-        ((), [says("I will not")], "gained nothing"),
+        ((), [says("I will not")], "no candidate has a score"),
     ],
 )
 def test_money_and_service_end_a_search_in_a_sentence(
@@ -103,7 +103,7 @@ def test_when_the_money_is_gone_the_best_so_far_stands(
 ) -> None:
     dear = GOOD + "# one of very many lines\n" * 1_600  # 10,000 tokens, ten cents
     api = play(lambda body, number: submit(dear))
-    words = ("execute", "--author", "both", "--budget", "90s", "--max-usd", "0.4")
+    words = ("execute", "--author", "both", "--budget", "300s", "--max-usd", "0.4")
     folder, told = finished(execute(*words, *FLAGS))
     bill = Bill.model_validate_json((folder / "bill.json").read_bytes())
     assert len(api.seen) == 1
@@ -124,9 +124,9 @@ def test_ctrl_c_in_the_middle_of_a_call_keeps_the_best_so_far(
         return Breaks([says("and then")], "stall", after=3, seconds=2.0)
 
     play(script)
-    words = ("execute", "--author", "both", "--budget", "90s", *FLAGS)
+    words = ("execute", "--author", "both", "--budget", "300s", *FLAGS)
     children.append(started(words, api, tmp_path))
-    out, err = children[0].communicate(timeout=120)
+    out, err = children[0].communicate(timeout=400)
     assert children[0].returncode == 0, err
     assert "Traceback" not in err
     told = json.loads(out)
