@@ -1,7 +1,8 @@
 """From a report to a comment on the right pull request, or to the job's summary.
 
 Guarantees: in a `workflow_run` job the pull request is the one that GitHub names for the event's
-commit, and a report of another commit, or one that lacks a gate of the base commit, is refused;
+commit, and a report of another commit is refused; so is, in every job, a report of another job that
+lacks a gate of the base commit, and where that commit is not in the clone the comment says so;
 without a comment the report stands in the job summary, or else in the output. That is an error
 unless GitHub does not let this job comment (no right, locked, issues off, a limit) or the pull
 request has moved on. Computes no number.
@@ -22,6 +23,7 @@ from mlagent.contracts.pr_report import PrReport
 from .base_ref import Policy, Repository, policy_at
 from .client import API, GitHub, Refused, token_from
 from .comment import KEY, Comment, Links, compose
+from .foreign import ForeignReport
 from .gating import LEAKAGE, NOT_WORSE
 from .reporting import content_override, open_repository
 from .sticky import Posted, Target, author_of, keep_one
@@ -118,6 +120,8 @@ def post(
             if flags.from_file:
                 checked = check_gates(report, folder, base_sha)
                 links = links_of(environment, event, checked)
+                if checked and isinstance(report, ForeignReport):
+                    report.mark_checked()
             author = flags.author or author_of(github, actions=actions)
             target = Target(repo, number, flags.key, author)
             return _kept(github, target, report, content, links)
@@ -208,7 +212,10 @@ def _pull(
         return event.number, event.base_sha
     if flags.number is None:
         raise BadInput("Which pull request is not known.", remedy="Give --pr NUMBER.")
-    return flags.number, None
+    if not flags.from_file:
+        return flags.number, None
+    pull = github.get(f"/repos/{repo}/pulls/{flags.number}")
+    return flags.number, str(pull["base"]["sha"])
 
 
 def pull_of(github: GitHub, repo: str, event: Event) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .base_ref import Repository, policy_at, policy_here
 from .base_run import Base, find_base
 from .comparing import compare, worst_slices
 from .data_change import data_difference
+from .foreign import ForeignReport
 from .gating import decide_gates, rails_of
 from .run_facts import (
     LONGEST,
@@ -169,8 +170,8 @@ def _notes(head: RunFacts, base: Base, policy: str | None) -> tuple[str, ...]:
     return tuple(said)
 
 
-def read_report(file: Path) -> PrReport:
-    """A report that another job wrote: hostile until it validates.
+def read_report(file: Path) -> ForeignReport:
+    """A report that another job wrote: hostile until it validates, its gates unchecked.
 
     Raises:
         BadInput: no plain file, over 1 MB, not strict JSON, or not such a record.
@@ -189,7 +190,7 @@ def read_report(file: Path) -> PrReport:
         raise BadInput(f"{name} is not UTF-8.") from None
     load_json(text, name)  # strict: no NaN, no duplicate key, no deep nest
     try:
-        return PrReport.model_validate_json(text, strict=True)
+        return ForeignReport.model_validate_json(text, strict=True)
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the record"

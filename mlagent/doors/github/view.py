@@ -13,6 +13,7 @@ from mlagent.reports import numbers
 
 from . import plots
 from .comparing import OTHER_BUDGETS
+from .foreign import GATE, REMEDY, UNCHECKED, unchecked
 from .markdown import Safe
 
 if TYPE_CHECKING:
@@ -55,19 +56,18 @@ NOTHING = Safe("–")
 
 def values_of(report: PrReport, links: Links) -> dict[str, Any]:
     """What the templates of templates/pr/ may show."""
-    verdict = report.verdict
-    failed = report.failed
     return {
         "report": report,
         "links": links,
         "run_url": None if links.run is None else Safe(links.run),
-        "mark": Safe("❌" if failed else MARKS[verdict]),
+        "mark": Safe(mark(report)),
         "title": title(report),
         "other_commit": other_commit(report),
         "notes": [note for note in report.notes if note != other_commit(report)],
         "sentence": headline(report),
         "ships": shipped(report),
         "passed": passed(report),
+        "unchecked": Safe(f"{UNCHECKED} {REMEDY}") if unchecked(report) else "",
         "commits": commits(report),
         "gates": [gate_row(gate) for gate in report.gates],
         "rails": rail_rows(report),
@@ -81,6 +81,13 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
         "reproduce": reproduce(report),
         "plots": plot_values(report),
     }
+
+
+def mark(report: PrReport) -> str:
+    """The sign before the verdict; none of success for gates that nobody checked."""
+    if any(gate is not GATE for gate in report.failed):
+        return "❌"
+    return MARKS["not compared" if unchecked(report) else report.verdict]
 
 
 def title(report: PrReport) -> Safe:
@@ -106,6 +113,8 @@ def other_commit(report: PrReport) -> str:
 
 def passed(report: PrReport) -> Safe:
     """How many of the required gates passed."""
+    if unchecked(report):
+        return Safe("**The gates were not checked against the base commit.**")
     required, failed = sum(gate.required for gate in report.gates), len(report.failed)
     if required == 0:
         return Safe("No gate is required.")

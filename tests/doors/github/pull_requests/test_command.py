@@ -369,23 +369,89 @@ def test_an_artifact_with_loosened_gates_is_not_posted(
     heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
 ) -> None:
     file = record(records, tmp_path, "worse")
-    value = json.loads(file.read_text())
-    for gates in (
-        [gate for gate in value["gates"] if gate["name"] != "auc-floor"],
-        [
-            gate | ({"threshold": 0.0} if gate["name"] == "auc-floor" else {})
-            for gate in value["gates"]
-        ],
-        [
-            gate | ({"required": False} if gate["name"] == "not-worse-than-base" else {})
-            for gate in value["gates"]
-        ],
-    ):
+    for gates in loosened(file):
         edited(file, gates=gates)
         done = command(heads.folder, "pr-comment", "--from", str(file), **privileged)
         assert done.returncode == 2
         assert "not the one of the base commit" in done.stderr
     assert github.of(7) == []
+
+
+def loosened(file: Path) -> list[list[dict[str, Any]]]:
+    """Gates of a report, made weaker in three ways."""
+    gates = json.loads(file.read_text())["gates"]
+
+    def changed(name: str, **facts: Any) -> list[dict[str, Any]]:
+        return [gate | (facts if gate["name"] == name else {}) for gate in gates]
+
+    return [
+        [gate for gate in gates if gate["name"] != "auc-floor"],
+        changed("auc-floor", threshold=0.0),
+        changed("not-worse-than-base", required=False),
+    ]
+
+
+def by_hand(github: FakeGitHub) -> dict[str, str]:
+    """Environment of somebody who posts a file outside of any job."""
+    github.account("mine", "octocat")
+    return {
+        "GITHUB_API_URL": github.url,
+        "GITHUB_REPOSITORY": "octo/churn",
+        "GH_TOKEN": "mine",
+    }
+
+
+def test_a_file_with_loosened_gates_is_not_posted_by_hand_either(
+    heads: Heads, records: Records, github: FakeGitHub, tmp_path: Path
+) -> None:
+    github.pull(7, [heads.head], heads.base)
+    file, env = record(records, tmp_path, "worse"), by_hand(github)
+    words = ("pr-comment", "--from", str(file), "--pr", "7", "--gates")
+    gates = json.loads(file.read_text())["gates"]
+    for weaker in loosened(file):
+        edited(file, gates=weaker)
+        done = command(heads.folder, *words, **env)
+        assert done.returncode in (2, 3)
+        assert "not the one of the base commit" in done.stderr
+        assert command(heads.folder, *words[:-1], **env).returncode == 2
+    assert github.of(7) == []
+    edited(file, gates=gates)
+    assert command(heads.folder, *words, **env).returncode == 3, "the worse model's own gate"
+    assert "gates are those of the base commit" in github.of(7)[0].body
+
+
+@pytest.mark.parametrize("where", ["no clone", "a clone without the base", "dry run"])
+def test_gates_that_nobody_checked_have_not_passed(
+    heads: Heads, records: Records, github: FakeGitHub, tmp_path: Path, where: str
+) -> None:
+    github.pull(7, [heads.head], "d" * 40 if where == "a clone without the base" else heads.base)
+    file, env = record(records, tmp_path), by_hand(github)
+    folder = tmp_path if where == "no clone" else heads.folder
+    words = ["pr-comment", "--from", str(file), "--pr", "7"]
+    words += ["--dry-run"] if where == "dry run" else []
+    done = command(folder, *words, **env)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout if where == "dry run" else github.of(7)[0].body
+    assert "**The gates were not checked against the base commit.**" in text
+    assert "### ⚠️ Better than the base" in text
+    assert "gates are those of the base commit" not in text
+    assert "gates passed" not in text
+    strict = command(folder, *words, "--gates", **env)
+    assert strict.returncode == 3
+    assert "were not checked against the base commit" in strict.stderr
+    assert "fetch-depth: 0" in strict.stderr
+
+
+def test_gates_that_were_checked_pass(
+    heads: Heads, records: Records, github: FakeGitHub, tmp_path: Path
+) -> None:
+    github.pull(7, [heads.head], heads.base)
+    file = record(records, tmp_path)
+    words = ("pr-comment", "--from", str(file), "--pr", "7", "--gates")
+    done = command(heads.folder, *words, **by_hand(github))
+    assert done.returncode == 0, done.stderr
+    assert "### ✅ Better than the base" in github.of(7)[0].body
+    assert "required gates passed" in github.of(7)[0].body
 
 
 def test_gates_that_could_not_be_checked_are_said(
