@@ -172,6 +172,7 @@ def serve(
     from .webhook import Door, make_app
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").addFilter(_worth_a_line)
     stop = threading.Event()
     with assembled(flags, environment, stop) as parts:
         door = Door(secret, flags.repositories, parts.own_id, parts.queue, parts.workers.wake)
@@ -194,6 +195,16 @@ def serve(
             ) from None
         finally:
             parts.workers.end()
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a request belongs in the access log; a good answer to a poll of /health does not."""
+    from .webhook import HEALTH
+
+    said = record.args  # client, method, path, HTTP version, status
+    if not isinstance(said, tuple) or len(said) != 5:
+        return True
+    return str(said[2]).partition("?")[0] != HEALTH or said[4] != 200
 
 
 @contextmanager

@@ -11,7 +11,7 @@ proxy before it.
 |---:|---|
 | 202 | a command is in the queue |
 | 200 | `ping`, or nothing to do: edited comment, a bot's or its own comment, no command |
-| 400 | no delivery id or a malformed one, no JSON, or a payload that does not fit its event |
+| 400 | no delivery id or a malformed one, a form, no JSON, a payload that does not fit its event |
 | 401 | no signature, or one that does not hold |
 | 403 | a repository that is not served |
 | 408, 413 | the body came too slowly, or is above 25 MB |
@@ -42,6 +42,8 @@ from .signature import Verifier
 PATH = "/webhook"
 MOST_BYTES = 25 * 1000 * 1000
 """GitHub sends at most 25 MB."""
+FORM = "application/x-www-form-urlencoded"
+"""GitHub's default for a new webhook."""
 READ_S = 20.0
 IN_MEMORY = 1_000_000
 """Bytes of a body that are held in memory before its signature holds; more of it waits on disk."""
@@ -49,6 +51,7 @@ LINGER_S = 5.0
 LINGER_BODIES = 4
 """After an early answer this much is still taken in, in seconds and in largest bodies: a connection
 that is closed on unread bytes is reset, and the client loses the answer."""
+HEALTH = "/health"
 _DELIVERY = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 
 
@@ -112,7 +115,7 @@ def make_app(door: Door) -> FastAPI:
         except _Refused as refused:
             return _answer(refused.status, "refused", str(refused), early=refused.early)
 
-    @app.get("/health")
+    @app.get(HEALTH)
     async def health() -> JSONResponse:
         return JSONResponse({"open_jobs": await run_in_threadpool(door.queue.open)})
 
@@ -175,6 +178,13 @@ async def _handle(request: Request, body: bytes, door: Door) -> JSONResponse:
             400,
             f"The delivery id (X-GitHub-Delivery) {delivery[:80]!r} is none: GitHub sends a UUID; "
             "8 to 64 letters, digits and hyphens are taken.",
+        )
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() == FORM:
+        raise _Refused(
+            400,
+            f"The content type of this delivery is {FORM}; set it to application/json in the "
+            'settings of the webhook ("Content type").',
         )
     event = request.headers.get("x-github-event", "")
     found = await run_in_threadpool(_read, event, body, door)

@@ -188,6 +188,18 @@ def post(port: int, body: str, comment: int) -> int:
     return answer.status_code
 
 
+def test_polls_of_health_leave_no_line_in_the_log(tmp_path: Path) -> None:
+    port = free_port()
+    with FakeGitHub(REPO) as hub:
+        accounts(hub)
+        with started(tmp_path / "state", hub, "file:///nonexistent", port):
+            for query in ("", "?from=probe"):
+                assert httpx.get(f"http://127.0.0.1:{port}/health{query}").status_code == 200
+            assert httpx.post(f"http://127.0.0.1:{port}/webhook").status_code == 401
+            wait(lambda: "/webhook" in (tmp_path / "log").read_text(), "the access log")
+    assert "/health" not in (tmp_path / "log").read_text()
+
+
 def test_a_killed_bot_goes_on_where_it_was(tmp_path: Path) -> None:
     pull, state, port = make(tmp_path, hostile=True), tmp_path / "state", free_port()
     with FakeGitHub(REPO) as hub:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -305,6 +306,20 @@ def test_a_delivery_needs_an_id(case: Case, delivery: str) -> None:
         assert "8 to 64 letters, digits and hyphens" in reason
     else:
         assert "no delivery id" in reason
+    assert case.nothing_happened()
+
+
+def test_a_form_is_told_which_setting_to_change(case: Case) -> None:
+    """GitHub's default for a new webhook, signed as it is sent."""
+    raw = urlencode({"payload": json.dumps(created("/mlagent help", 1))}).encode()
+    for kind in ("application/x-www-form-urlencoded", "Application/X-WWW-Form-URLencoded; a=b"):
+        answer = case.send(raw, headers={"content-type": kind})
+        assert outcome(answer) == (400, "refused")
+        reason = answer.json()["reason"]
+        assert "content type of this delivery is application/x-www-form-urlencoded" in reason
+        assert "set it to application/json" in reason
+    unsigned = case.send(raw, headers={"content-type": kind, "x-hub-signature-256": "sha256=0"})
+    assert outcome(unsigned) == (401, "refused")
     assert case.nothing_happened()
 
 
