@@ -33,7 +33,7 @@ _SPLIT = re.compile(r",(?![^()\[\]]*[)\]])|\n")
 
 @dataclass(frozen=True)
 class Document:
-    """One file. `parts[i]` says what `sections[i]` is about."""
+    """One file. `parts[i]` says what `sections[i]` is about. `first_line`: of the body."""
 
     name: str
     verdict: LoadVerdict
@@ -42,6 +42,7 @@ class Document:
     sections: list[Section]
     parts: list[Part]
     body: str
+    first_line: int = 1
 
     def text(self, key: str) -> str:
         """A text of the frontmatter, or ''."""
@@ -70,7 +71,8 @@ def read_document(data: bytes, name: str) -> Document:
     if not keys:
         keys, body, first_line, read_as = _recover(data)
     sections = read_sections(body, first_line)
-    return Document(name, loaded.verdict, read_as, keys, sections, parts_of(sections), body)
+    parts = parts_of(sections)
+    return Document(name, loaded.verdict, read_as, keys, sections, parts, body, first_line)
 
 
 def _recover(data: bytes) -> tuple[dict[str, Any], str, int, ReadAs]:

@@ -3,7 +3,8 @@
 Guarantees: every section of the document has a line in the report, and every statement of a section
 that a contract could speak of has one too; the draft validates, or the report names each field that
 a person has to fill in; a draft never grants more than the base contract (`matching`). A document
-that holds a whole contract, as `mlagent agents export` writes it, gives exactly that contract.
+that holds a whole contract, as `mlagent agents export` writes it, gives exactly that contract, and
+what that export did not write around it is listed as advisory or refused (`own_export`).
 Does not write files (`import_files` does), run code of the document, or follow its links.
 """
 
@@ -34,8 +35,10 @@ from mlagent.sandbox.sanitize import clean_line
 from .bases import choose_base
 from .document import Document, read_document, tool_names
 from .drafting import MAX_CRITERIA, Draft, assemble, finish, keep, role_of, tier_of, version_of
+from .enforced import denies
 from .frontmatter import DOCUMENTED_KEYS
 from .matching import Match, Matcher
+from .own_export import TOOLS, Change, changes
 from .sections import statements
 from .sources import Source
 
@@ -57,6 +60,8 @@ UNDERSTOOD: frozenset[Part] = frozenset(
 _USER_SAYS = re.compile(r"\buser:\s*(\"(?:[^\"\\\n]|\\.){3,300}\"|'[^'\n]{3,300}')", re.IGNORECASE)
 _CONTRACT_BLOCK = re.compile(r"^(`{3,}|~{3,})ya?ml\n(schema: mlagent/contract/)", re.MULTILINE)
 _CONTRACT_TAG = re.compile(r"^\s*schema:\s*[\"']?mlagent/contract/", re.MULTILINE)
+_PATH_OF = re.compile(r"\b(?:(read)|write)s?\b[^.;]{0,40}?\s~?/\w", re.IGNORECASE)
+"""A permission to read, or to write, a path from the root or from home."""
 MAX_EXAMPLES = 5
 MAX_STATEMENTS = 2_000
 """Statements of a document that are matched; the report says how many were left."""
@@ -94,7 +99,7 @@ class Importer:
         document = self.read(source)
         own, problem = _own_contract(document)
         if own is not None:
-            return _exact(document, source, own, self.contracts[own.name])
+            return self._exact(document, source, own)
         base = choose_base(document, self.agent)
         contract = self.contracts[base.agent] if base.agent else None
         stand_in = contract or self.contracts["ml-engineer"]
@@ -153,6 +158,50 @@ class Importer:
             text,
         )
 
+    def _exact(self, document: Document, source: Source, contract: Contract) -> Imported:
+        """The contract that the document holds, and what stands around it."""
+        unlike = _unlike(contract, self.contracts[contract.name])
+        found = changes(document, contract, self.content)[:MAX_STATEMENTS]
+        matcher = Matcher(contract, self.policy, self.contracts, self.content)
+        rows = [_changed(change, document, matcher) for change in found]
+        counts = Counter(change.section for change in found)
+        sections = _frontmatter_section(document)
+        for number, section in enumerate(document.sections):
+            holds = any(_CONTRACT_TAG.search(code.text) for code in section.code)
+            became = "the draft, word for word" if holds else "the contract below says it"
+            if many := counts[number]:
+                became = f"{became}; " if holds else ""
+                became += f"{many} that the export did not write so, listed below"
+            sections.append(
+                ImportedSection(
+                    line=section.line,
+                    level=section.level,
+                    heading=clean_line(section.heading) or "(before the first heading)",
+                    part="contract" if holds else document.parts[number],
+                    statements=len(statements(section)),
+                    code_blocks=len(section.code),
+                    became=became,
+                )
+            )
+        why = "the document holds its whole contract"
+        why += f", which differs from the team's own in {len(unlike)} clauses" if unlike else ""
+        why += f"; around it, {len(found)} are not what the export writes" if found else ""
+        report = AgentImport(
+            schema_="mlagent/agent-import/v1",
+            file=clean_line(source.name),
+            sha256=hashlib.sha256(source.data).hexdigest(),
+            verdict=document.verdict,
+            read_as=document.read_as,
+            agent=contract.name,
+            agent_why=why,
+            valid=True,
+            missing=(),
+            defaults=(),
+            sections=tuple(sections),
+            statements=(*unlike, *rows),
+        )
+        return Imported(report, dump_yaml(contract))
+
     def _examples(self, document: Document, contract: Contract | None) -> list[tuple[str, str]]:
         """(topic, sentence) of what users say in the document's examples, as far as the router
         would give it to this agent."""
@@ -184,10 +233,11 @@ class Importer:
 def _own_contract(document: Document) -> tuple[Contract | None, str]:
     """The contract that the document holds, and what is wrong with it when it is refused. The last
     one counts: `export` puts it at the end, below text that may hold anything."""
-    openings = list(_CONTRACT_BLOCK.finditer(document.body))
+    body = document.body.replace("\r\n", "\n")
+    openings = list(_CONTRACT_BLOCK.finditer(body))
     for opening in openings[-1:]:
-        end = document.body.find(f"\n{opening[1]}\n", opening.end())
-        text = document.body[opening.start(2) : end + 1 if end >= 0 else None]
+        end = body.find(f"\n{opening[1]}\n", opening.end())
+        text = body[opening.start(2) : end + 1 if end >= 0 else None]
         try:
             return read_record(Contract, text, document.name, format="yaml"), ""
         except BadInput as error:
@@ -207,38 +257,20 @@ def _unlike(contract: Contract, ours: Contract) -> list[ImportedStatement]:
     return rows
 
 
-def _exact(document: Document, source: Source, contract: Contract, ours: Contract) -> Imported:
-    unlike = _unlike(contract, ours)
-    sections = _frontmatter_section(document)
-    for section, part in zip(document.sections, document.parts, strict=True):
-        holds = any(_CONTRACT_TAG.search(code.text) for code in section.code)
-        sections.append(
-            ImportedSection(
-                line=section.line,
-                level=section.level,
-                heading=clean_line(section.heading) or "(before the first heading)",
-                part="contract" if holds else part,
-                statements=len(statements(section)),
-                code_blocks=len(section.code),
-                became="the draft, word for word" if holds else "the contract below says it",
-            )
-        )
-    report = AgentImport(
-        schema_="mlagent/agent-import/v1",
-        file=clean_line(source.name),
-        sha256=hashlib.sha256(source.data).hexdigest(),
-        verdict=document.verdict,
-        read_as=document.read_as,
-        agent=contract.name,
-        agent_why="the document holds its whole contract"
-        + (f", which differs from the team's own in {len(unlike)} clauses" if unlike else ""),
-        valid=True,
-        missing=(),
-        defaults=(),
-        sections=tuple(sections),
-        statements=tuple(unlike),
-    )
-    return Imported(report, dump_yaml(contract))
+def _changed(change: Change, document: Document, matcher: Matcher) -> ImportedStatement:
+    """The row of what the export did not write: never a clause, and never held."""
+    part: Part = "role" if change.section is None else document.parts[change.section]
+    if change.section is None and change.text.startswith(TOOLS):
+        part = "tools"
+    if not change.added:
+        match = Match("advisory", None, "the export writes it, and this document leaves it out")
+        return _row(change.line, part, f"left out: {change.text}", match)
+    path = _PATH_OF.search(change.said)
+    asked: Part = "responsibilities" if path is None else "reads" if path[1] else "writes"
+    match = matcher.match(asked, change.said[:MAX_STATEMENT] or change.text)
+    if change.section is None or match.outcome != "refused" or denies(change.said):
+        match = Match("advisory", None, "the export did not write it, and no clause says it")
+    return _row(change.line, part, change.text, match)
 
 
 def _frontmatter_section(document: Document) -> list[ImportedSection]:
