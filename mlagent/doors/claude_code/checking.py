@@ -25,8 +25,9 @@ from .enforcement import not_enforced
 from .hooks_off import hooks_off
 from .loading import MEASURED_ON, Loaded, load
 from .marketplace_strict import MARKETPLACE, elsewhere, local_plugins, marketplace_part
-from .plugin_strict import MANIFEST, broken, checked_parts
-from .sources import SUFFIXES, Source, read_sources
+from .plugin_places import named_agents
+from .plugin_strict import MANIFEST, broken, checked_parts, manifest_of
+from .sources import SUFFIXES, Skipped, Source, Sources, read_named, read_sources
 from .strict import broken_rules
 from .user_folder import is_the_users, user_folders
 
@@ -107,23 +108,26 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
 def _look(folder: Path, strict: bool) -> _Seen:
     """A project, a plugin, or a plain folder."""
     root, place = _root(folder)
-    parts = list(checked_parts(folder)) if strict and place == "plugin" else []
+    plugin = place == "plugin"
+    parts = list(checked_parts(folder)) if strict and plugin else []
     settings = _settings_folders(root, place)
     lapsed = _lapsed(root, place)
     if strict and lapsed:
         rules = tuple(broken("enforced", said) for said in lapsed)
         parts.append(CheckedPart(file="exported.json", rules=rules))
     warnings = [] if strict else lapsed
-    if place == "plugin" and not _has_documents(root):
+    named = read_named(folder, named_agents(folder, manifest_of(folder))) if plugin else []
+    if plugin and not _has_documents(root) and not named:
         return _Seen([], parts, [], settings, warnings)
-    sources = read_sources(root)
+    sources = read_sources(root) if not plugin or _has_documents(root) else Sources((), ())
     in_agents = _is_agents_folder(root)
     loaded: list[tuple[Source, Loaded]] = []
     files: list[CheckedFile] = []
     skipped: list[str] = []
-    for item in sources.skipped:
+    for item in (*sources.skipped, *(i for i in named if isinstance(i, Skipped))):
         path = PurePosixPath(item.name)
-        if item.too_large and path.suffix == ".md" and (in_agents or "agents" in path.parts[:-1]):
+        meant = in_agents or "agents" in path.parts[:-1] or item.name.startswith("./")
+        if item.too_large and path.suffix == ".md" and meant:
             files.append(_too_large(item.name))
         else:
             skipped.append(f"{clean_line(item.name)}: {item.why}")
@@ -133,6 +137,7 @@ def _look(folder: Path, strict: bool) -> _Seen:
             skipped.append(f"{clean_line(source.name)}: {why}")
         else:
             loaded.append((source, seen))
+    loaded += [(item, load(item.data, item.name)) for item in named if isinstance(item, Source)]
     files += [_checked(source, seen, loaded, place, strict) for source, seen in loaded]
     return _Seen(sorted(files, key=lambda file: file.file), parts, skipped, settings, warnings)
 
@@ -168,12 +173,17 @@ def _look_at_market(folder: Path, strict: bool) -> _Seen:
 
 
 def _below(files: list[CheckedFile], before: str) -> list[CheckedFile]:
-    """The same files, named from the folder above."""
+    """The same files, named from the folder above; './' begins one beside the agents folder."""
+
+    def named(file: str) -> str:
+        beside = file.startswith("./")
+        return before.removesuffix("agents/") + file[2:] if beside else before + file
+
     return [
         file.model_copy(
             update={
-                "file": before + file.file,
-                "shadowed_by": file.shadowed_by and before + file.shadowed_by,
+                "file": named(file.file),
+                "shadowed_by": file.shadowed_by and named(file.shadowed_by),
             }
         )
         for file in files

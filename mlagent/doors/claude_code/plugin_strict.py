@@ -23,6 +23,7 @@ from .frontmatter import MAX_DESCRIPTION, NAME
 from .hook_shapes import matchers_problem
 from .lenient_yaml import Number
 from .loading import MAX_FILE_BYTES, load
+from .plugin_places import Judge, place_problems
 from .strict import encoding_rules
 
 README_WORDS = 40
@@ -72,7 +73,9 @@ def checked_parts(plugin: Path) -> Iterator[CheckedPart]:
         plugin: the folder that holds `.claude-plugin/plugin.json`.
     """
     licensed = any(path.name.upper().startswith("LICEN") for path in plugin.iterdir())
-    yield judged_part(plugin, MANIFEST, judged_json(lambda value: _manifest(value, licensed)))
+    yield judged_part(
+        plugin, MANIFEST, judged_json(lambda value: _manifest(plugin, value, licensed))
+    )
     if (plugin / "hooks" / "hooks.json").exists():
         yield judged_part(plugin, "hooks/hooks.json", judged_json(_hooks))
     if (plugin / ".mcp.json").exists():
@@ -127,7 +130,19 @@ def judged_json(rules: Callable[[dict[str, Any]], Iterator[BrokenRule]]) -> Rule
     return read
 
 
-def _manifest(value: dict[str, Any], licensed: bool) -> Iterator[BrokenRule]:
+def manifest_of(plugin: Path) -> dict[str, Any]:
+    """What plugin.json holds; empty when it cannot be read."""
+    file = plugin / MANIFEST
+    if file.is_symlink() or not file.is_file() or file.stat().st_size > MAX_FILE_BYTES:
+        return {}
+    try:
+        value = load_json(file.read_bytes().decode("utf-8", "replace").removeprefix("\ufeff"), "")
+    except BadInput:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _manifest(plugin: Path, value: dict[str, Any], licensed: bool) -> Iterator[BrokenRule]:
     for key, given in value.items():
         if key not in MANIFEST_KEYS:
             yield broken("keys", f"`{key[:60]}` is no documented key of plugin.json.")
@@ -145,8 +160,30 @@ def _manifest(value: dict[str, Any], licensed: bool) -> Iterator[BrokenRule]:
         yield broken("values", "`keywords` must be texts.")
     if isinstance(page, str) and not urlsplit(page).scheme:
         yield broken("values", "`homepage` must be a URL.")
+    for rule, what in place_problems(plugin, value, _told(_hooks), _told(_servers)):
+        yield broken(rule, what)
+    yield from _listed_maps(value)
     if not licensed and not value.get("license"):
         yield broken("licence", "there is neither a `license` nor a file LICENSE.")
+
+
+def _listed_maps(value: dict[str, Any]) -> Iterator[BrokenRule]:
+    """Keys whose entries have a kind of their own."""
+    for key, kinds in (("channels", (dict,)), ("dependencies", (dict, str))):
+        given = value.get(key)
+        if isinstance(given, list) and not all(isinstance(item, kinds) for item in given):
+            yield broken("values", f"an entry of `{key}` is of another kind than documented.")
+    config = value.get("userConfig")
+    if isinstance(config, dict) and not all(isinstance(item, dict) for item in config.values()):
+        yield broken("values", "each entry of `userConfig` must be a map.")
+
+
+def _told(judge: Callable[[dict[str, Any]], Iterator[BrokenRule]]) -> Judge:
+    def told(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        for rule in judge(value):
+            yield rule.rule, rule.what
+
+    return told
 
 
 def _hooks(value: dict[str, Any]) -> Iterator[BrokenRule]:
@@ -190,7 +227,7 @@ def _server_problems(server: Any) -> Iterator[str]:
         yield f"`type` must be stdio, {', '.join(REMOTE)}"
         return
     needed = "url" if kind in REMOTE else "command"
-    if not isinstance(server.get(needed), str):
+    if not isinstance(server.get(needed), str) or not server[needed]:
         yield f"a server of type {kind} needs the text `{needed}`"
     if not is_texts(server.get("args", [])):
         yield "`args` must be a list of texts"

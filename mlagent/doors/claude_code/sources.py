@@ -160,6 +160,11 @@ def _read_file(path: Path, folder: Path) -> Source | Skipped:
     return Source(name, data)
 
 
+def read_named(folder: Path, names: list[str]) -> list[Source | Skipped]:
+    """The documents at these paths of the folder, under these names; links are not followed."""
+    return [_read_file(folder / name, folder)._replace(name=name) for name in names]
+
+
 def _inside(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 

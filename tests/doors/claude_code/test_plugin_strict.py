@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,26 @@ def test_the_command_names_the_file_and_the_rule(tmp_path: Path) -> None:
     assert "events: `PreToolUs` is no event of Claude Code." in done.stdout
     assert "keeps       .mcp.json" in done.stdout
     assert "2 of 11 files" in done.stderr
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_agent_that_the_manifest_names_elsewhere_is_judged(strict: bool, tmp_path: Path) -> None:
+    export(tmp_path, "plugin")
+    plugin = tmp_path / "plugins" / "mlagent"
+    (plugin / "team").mkdir()
+    (plugin / "team" / "b.md").write_text('---\ndescription: "Use it."\n---\nBody.\n')
+    manifest = plugin / MANIFEST
+    paths = ["./team/b.md", "./agents/ml-engineer.md"]
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"agents": paths}))
+    for folder, name in ((plugin, "./team/b.md"), (tmp_path, "plugins/mlagent/team/b.md")):
+        found = check_folder(folder, strict=strict)
+        assert not found.ok
+        assert [f.file for f in found.files if not f.verdict.loads] == [name]
+        assert len(found.files) == 4
+    (plugin / "team" / "b.md").unlink()
+    (plugin / "team" / "b.md").symlink_to(tmp_path / "outside.md")
+    (tmp_path / "outside.md").write_text("x")
+    assert broken(plugin) == {MANIFEST: ["places"]}
 
 
 # --- a marketplace: its own file, and each plugin in it ---
