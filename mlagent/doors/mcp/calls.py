@@ -25,7 +25,7 @@ from pydantic import Field
 from mlagent.contracts.base import Record
 
 from .children import Child
-from .paging import Format
+from .paging import Format, printable
 from .roots import Place, Roots, place_of, roots_of_client, roots_without_client
 
 ASKS_IN_THE_ANSWER = "2026-07-28"
@@ -111,7 +111,7 @@ def answer(record: Record, *lines: str) -> CallToolResult:
 
     Defaults are left out, and numbers are rounded to six significant digits.
     """
-    text = "\n".join(line for line in lines if line)
+    text = printable("\n".join(line for line in lines if line))
     return CallToolResult(
         content=[TextContent(type="text", text=text)],
         structured_content=rounded(record.model_dump(mode="json", exclude_defaults=True)),

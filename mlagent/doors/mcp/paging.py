@@ -6,6 +6,7 @@ three characters a token is less than JSON and English need, so 6,000 characters
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeVar
 
@@ -20,6 +21,7 @@ ANSWER_CHARACTERS = 6000
 """Text and structured content of a default answer together: 2,000 tokens of three characters."""
 PAGE_CHARACTERS = {"concise": 3000, "detailed": 12000}
 """What the rows of one page may weigh, as JSON; one row is always given."""
+LONGEST_WORD = 200
 LIMIT = 20
 MOST = 200
 
@@ -66,6 +68,20 @@ def clip(text: str, most: int) -> str:
     """One line of printable text of at most `most` characters; a cut is shown."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """The text with a space for each control character but the end of a line."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
+
+
+def without_long_words(text: str, most: int = LONGEST_WORD) -> str:
+    """The printable text with every word cut that is longer than any name should be."""
+
+    def cut(found: re.Match[str]) -> str:
+        return f"{found[0][: most - 23]}...{found[0][-20:]}"
+
+    return re.sub(rf"\S{{{most + 1},}}", cut, printable(text))
 
 
 def clipped(texts: Iterable[str], count: int, most: int) -> tuple[str, ...]:

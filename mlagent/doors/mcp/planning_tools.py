@@ -11,7 +11,9 @@ from pydantic import Field
 from mlagent.agents.registry import explain, load_contracts
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
+from mlagent.contracts.plan import Plan
 from mlagent.contracts.profile import ColumnProfile
+from mlagent.orchestrator.requesting import check_data
 from mlagent.settings import read_settings
 
 from .answers import (
@@ -33,7 +35,7 @@ from .plan_answers import (
     review_facts,
     verdict_line,
 )
-from .roots import Place
+from .roots import Place, real_path
 from .wording import in_words
 
 SHOWN = 12
@@ -50,6 +52,7 @@ def table_of(place: Place, data: str | None) -> Path | None:
     if data is not None:
         return named_table(place, data)
     if configured := read_settings(place.folder).data:
+        real_path(place.folder / configured, "table of mlagent.yaml")  # raises for no usable name
         found = find_table(place.folder, None, configured)
         return None if found is None else place.table(found, "table")
     offered, barred = tables_here(place)
@@ -207,7 +210,7 @@ def mlagent_plan(
         **review_facts(made.review, made),
         plan=place.shown(path),
         moved=None if moved is None else place.shown(moved),
-        table=None if made.data is None else made.data.path,
+        table=None if made.data is None else clip(made.data.path, SENTENCE),
         kind=spec.kind,
         target=spec.target,
         metric=spec.metric,
@@ -259,15 +262,30 @@ def mlagent_review_plan(
         + ", ".join(f"{item.agent} {item.option}" for item in phase.tasks)
         for phase in review.refined_execution_plan
     ]
+    facts = review_facts(review, found)
+    if barred := why_no_table(place, found):
+        facts |= {"decision": "no-go", "reasons": (clip(in_words(barred), 2 * SENTENCE),)}
     record = ReviewAnswer(
         **about(place),
-        **review_facts(review, found),
+        **facts,
         plan=place.shown(path),
         selection={str(agent): option for agent, option in found.selection.items()},
         phases=clipped(phases, 12, SENTENCE) if response_format == "detailed" else None,
     )
     lines = [f"{item.kind} ({item.severity}): {item.what}" for item in record.conflicts]
     return answer(record, verdict_line(record), *(clip(line, 200) for line in lines))
+
+
+def why_no_table(place: Place, plan: Plan) -> str:
+    """Why mlagent_run would refuse the plan's table, forced or not; '' where it would not."""
+    if plan.data is None:
+        return ""
+    try:
+        place.table(plan.data.path, "table of the plan")
+        check_data(place.folder, plan)
+    except BadInput as problem:
+        return str(problem)
+    return ""
 
 
 def mlagent_contract(

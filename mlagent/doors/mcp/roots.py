@@ -26,6 +26,8 @@ from .paging import clip
 
 Said = Literal["client", "--root", "CLAUDE_PROJECT_DIR", "working directory"]
 RUN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*", re.ASCII)
+SHOWN = 300
+"""Characters of a path in an answer."""
 FOLDERS = (".mlagent", "runs", "plans")
 """Folders of a project that mlagent reads and writes without being told a path."""
 
@@ -134,8 +136,9 @@ class Place:
         return True
 
     def shown(self, path: Path) -> str:
-        """A path relative to the folder where it lies below it."""
-        return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
+        """A path relative to the folder where it lies below it, printable and not long."""
+        said = str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
+        return said if said.isprintable() and len(said) <= SHOWN else clip(said, SHOWN)
 
     def run(self, name: str | None, *, finished: bool = True) -> RunFolder:
         """A run of this folder by id or unique prefix; the latest when None. Raises BadInput."""

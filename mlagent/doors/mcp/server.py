@@ -36,6 +36,7 @@ from mlagent.contracts.errors import MlagentError
 
 from . import planning_tools, result_tools, run_tools
 from .calls import Desk
+from .paging import without_long_words
 from .resources import add_prompts, add_resources
 from .wording import in_words
 
@@ -174,7 +175,8 @@ def sentence(name: str, problem: ToolError) -> str:
 
 def refusal(text: str) -> CallToolResult:
     """An answer that says what was wrong and what to do; a long one is cut in its middle, because
-    the way out stands at the end."""
+    the way out stands at the end. What it quotes is short and has no control characters."""
+    text = without_long_words(text)
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - 600]} ... {text[-500:]}"
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

@@ -125,7 +125,11 @@ def test_a_table_that_only_the_settings_or_an_edited_plan_name_is_checked_too(
         edited = plan.read_text().replace("path: churn.csv", f"path: {outside / 'churn.csv'}")
         assert str(outside) in edited
         plan.write_text(edited)
-        said = [await talk.refused("run"), await talk.refused("try", candidate=".")]
+        review = await talk.facts("review_plan")
+        assert review["decision"] == "no-go", "a run would be refused"
+        told = await talk.call("review_plan")
+        said = [" ".join(review["reasons"]), told.content[0].text]
+        said += [await talk.refused("run"), await talk.refused("try", candidate=".")]
         (churn / "solution.py").write_text("")
         said.append(await talk.refused("try", candidate="."))
         (churn / "mlagent.yaml").write_text("data: ../outside/churn.csv\n")
@@ -134,6 +138,20 @@ def test_a_table_that_only_the_settings_or_an_edited_plan_name_is_checked_too(
     for sentence in session(churn, script):
         assert OUTSIDE in sentence
     assert not (churn / "runs").exists()
+
+
+def test_a_plan_whose_table_is_gone_or_another_is_no_go(session: Any, churn: Path) -> None:
+    async def script(talk: Any) -> list[Any]:
+        await talk.facts("plan", task="churn model")
+        said = [await talk.facts("review_plan")]
+        (churn / "churn.csv").rename(churn / "away.csv")
+        return [*said, await talk.facts("review_plan"), await talk.refused("run")]
+
+    here, gone, refused = session(churn, script)
+    assert here["decision"] == "go"
+    assert gone["decision"] == "no-go"
+    assert "is not here" in gone["reasons"][0]
+    assert gone["reasons"][0] in refused
 
 
 def test_a_folder_below_a_root_and_a_second_root_are_allowed(

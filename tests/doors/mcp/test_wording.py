@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,43 @@ def test_a_refusal_is_short_and_quotes_no_file_that_is_no_plan(session: Any, chu
         assert "4711" not in said
         assert "tenure" not in said
     assert "leave `folder` out" in folder
+
+
+@pytest.mark.parametrize("value", ["x" * 5_000, "a/" * 2_000 + "x.csv", "b\x1b[31mred\x07.csv"])
+def test_a_long_or_unprintable_name_is_not_echoed(session: Any, churn: Path, value: str) -> None:
+    """Neither from an argument nor from a file that somebody edited."""
+
+    async def script(talk: Any) -> list[str]:
+        said = [
+            await talk.refused("profile", data=value),
+            await talk.refused("profile", folder=value),
+            await talk.refused("plan", task="churn model", target=value),
+            await talk.refused("plan", task="churn model", metric=value),
+            await talk.refused("report", run=value),
+            await talk.refused(value),
+        ]
+        await talk.facts("plan", task="churn model")
+        plan = churn / "plan.yaml"
+        plan.write_text(plan.read_text().replace("path: churn.csv", f"path: {json.dumps(value)}"))
+        said.append(await talk.refused("run"))
+        said.append(" ".join((await talk.facts("review_plan"))["reasons"]))
+        (churn / "mlagent.yaml").write_text(f"data: {json.dumps(value)}\n")
+        return [*said, await talk.refused("profile")]
+
+    for sentence in session(churn, script):
+        assert len(sentence) < 1_000, sentence
+        assert value not in sentence
+        assert all(sign.isprintable() or sign == "\n" for sign in sentence)
+        assert "defect" not in sentence
+
+
+def test_a_table_with_an_odd_name_is_shown_cleanly(session: Any, churn: Path) -> None:
+    (churn / "churn.csv").rename(churn / "a\x1b[31m\nb.csv")
+
+    async def script(talk: Any) -> list[str]:
+        done = await talk.call("profile")
+        return [done.content[0].text, done.structured_content["table"]]
+
+    text, table = session(churn, script)
+    assert "\x1b" not in text + table
+    assert table == "a [31m b.csv"
