@@ -8,8 +8,6 @@ author.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +35,7 @@ from mlagent.settings import Settings
 from mlagent.store.files import write_json
 
 from .planning import Consult
+from .signals import on_ctrl_c
 from .state import StopFlag
 
 PATIENCE_S = 120.0
@@ -190,19 +189,10 @@ def spent(bill: Bill) -> str:
 @contextmanager
 def ended_by_ctrl_c(stop: StopFlag) -> Iterator[None]:
     """The first Ctrl-C (or SIGTERM) sets the flag; others change nothing, for the end is near."""
-    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread
-        yield
-        return
 
-    def on_signal(number: int, frame: object) -> None:
+    def handle() -> None:
         if not stop():
             stop.press()
 
-    earlier = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with on_ctrl_c(handle):
         yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

@@ -4,7 +4,6 @@ bench."""
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from mlagent.store.runs import RunFolder
 from mlagent.templates.environment import render
 
 from .planning import load_policies
+from .signals import on_ctrl_c
 from .state import Bench, StopFlag
 
 
@@ -107,7 +107,7 @@ def interruptible(
         first: what the first one does.
     """
 
-    def on_signal(number: int, frame: object) -> None:
+    def handle() -> None:
         if not stop():
             try:
                 say(f"{first} {AGAIN}")
@@ -115,14 +115,8 @@ def interruptible(
                 os.write(2, f"\n{first} {AGAIN}\n".encode())
         stop.press()
 
-    earlier = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with on_ctrl_c(handle):
         yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def build_bench(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.documents import load_json
+from mlagent.orchestrator.signals import on_ctrl_c
 
 from .answers import Answers
 from .checkout import Mirror
@@ -187,7 +187,7 @@ def serve(
         )
         parts.workers.start()
         try:
-            with _signals(stop):
+            with on_ctrl_c(stop.set):  # uvicorn raises the signal again that ended it
                 uvicorn.Server(config).run()
         except SystemExit:  # uvicorn's way to say that it could not start
             raise MlagentError(
@@ -205,23 +205,6 @@ def _worth_a_line(record: logging.LogRecord) -> bool:
     if not isinstance(said, tuple) or len(said) != 5:
         return True
     return str(said[2]).partition("?")[0] != HEALTH or said[4] != 200
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """uvicorn raises the signal again that ended it; that must not skip the clean-up."""
-
-    def on_signal(number: int, frame: object) -> None:
-        stop.set()
-
-    earlier = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def handle_event(
