@@ -126,7 +126,7 @@ def test_the_planned_model_is_named_in_the_words_of_its_plan(heads: Heads) -> No
     (row,) = [one for one in report.plan if one.agent == "ml-engineer"]
     head = report.head.model_copy(update={"model_name": row.option})
     text = text_of(report.model_copy(update={"head": head}))
-    assert f"Model that ships: {code(row.option)}, {inline(row.approach)} (base:" in text
+    assert f"Model that ships: {code(row.option)}, planned as {inline(row.approach)} (base:" in text
 
 
 def test_a_gate_does_not_hold_linear_against_itself(heads: Heads) -> None:
