@@ -160,6 +160,28 @@ def test_a_fit_that_was_cut_is_replayed_as_it_was_handed_over(
         assert solution.run(table.train, replay, table.test).tobytes() == original.tobytes()
 
 
+def test_rounds_that_made_no_tree_are_replayed_as_such(
+    load: Callable[[str], Any],
+) -> None:
+    """At random thresholds a round may find no split that helps: trees are fewer than rounds."""
+    learner_class = load("option_b").module.LightGBM
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(693, 4)), columns=list("abcd"))
+    y = (x["a"].to_numpy() + rng.normal(size=len(x)) > 0).astype(float)
+    target = SimpleNamespace(task="binary", n_classes=2, metric="roc_auc", quantile=None)
+    params = {"extra_trees": True, "min_data_in_leaf": 48, "lambda_l1": 5.0, "num_leaves": 8}
+    params |= {"learning_rate": 0.03, "most_rounds": 900, "patience": 900}
+    until = time.monotonic() + 60
+
+    searched = learner_class(params, target, 0, 1).fit(x, y, x[:200], y[:200], None, until)
+    searched.keep(700)
+    replayed = learner_class(params, target, 0, 1).fit(x, y, x[:200], y[:200], 700, until)
+    replayed.keep(700)
+
+    assert searched.trees[699] < 700
+    assert searched.predict(x, 700).tobytes() == replayed.predict(x, 700).tobytes()
+
+
 @pytest.mark.parametrize("kind", ["time", "group"])
 @pytest.mark.parametrize("name", ["option_b", "option_c"])
 def test_replay_also_repeats_fits_on_time_and_group_splits(

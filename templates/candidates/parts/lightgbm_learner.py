@@ -63,11 +63,13 @@ class LightGBM:
             self.params["monotone_constraints"] = self.signs + [0] * (x.shape[1] - len(self.signs))
             self.params["monotone_constraints_method"] = "basic"
         categories = list(categorical) if self.native else []
+        self.trees = []  # after each round; a round in which no split helps makes none
         data = lightgbm.Dataset(x, y, params=self.params, categorical_feature=categories)
         if rounds is not None:
-            self.done = rounds  # fewer trees may come of them: where no split helps, none is made
+            self.done = rounds
 
             def stop(env):
+                self.trees.append(env.model.current_iteration())
                 if time.monotonic() > deadline:
                     self.done = env.iteration + 1
                     raise lightgbm.callback.EarlyStopException(env.iteration, [])
@@ -79,6 +81,7 @@ class LightGBM:
         best = [math.inf, 0]
 
         def watch(env):
+            self.trees.append(env.model.current_iteration())
             value = env.evaluation_result_list[0][2]
             if value < best[0]:
                 best[:] = value, env.iteration
@@ -99,7 +102,7 @@ class LightGBM:
 
     def keep(self, rounds):
         """Forget the trees after `rounds`; the rest is text, which pickles small and exactly."""
-        self.text = self.booster.model_to_string(num_iteration=rounds)
+        self.text = self.booster.model_to_string(num_iteration=self.trees[rounds - 1])
         self.booster = lightgbm.Booster(model_str=self.text)
 
     def __getstate__(self):
