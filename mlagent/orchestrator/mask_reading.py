@@ -10,8 +10,9 @@ import builtins
 import keyword
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 _PLAIN = """
@@ -59,6 +60,7 @@ ESCAPE = re.compile(
     r"|(?P<units>u[0-9a-fA-F]{4}(?:\\+u[0-9a-fA-F]{4})*)|U(?P<point>[0-9a-fA-F]{8})"
     r"|N\{(?P<name>[^{}\n]{1,80})\}|(?P<octal>[0-7]{1,3})|(?P<sign>[abfnrtv\"']))"
 )
+_MOST_WORDS = 6
 _DROPPED = re.compile(rf"[{_MARKS}]+")
 
 
@@ -81,6 +83,28 @@ def fold(word: str) -> str:
 def words_of(text: str) -> list[str]:
     """Words and numbers of a text, folded."""
     return [fold(match[0]) for match in TOKEN.finditer(text)]
+
+
+class Compound(NamedTuple):
+    """Neighbouring words of a compound, up to six: where they stand, and how they are folded."""
+
+    start: int
+    end: int
+    words: tuple[str, ...]
+
+
+def compounds_of(text: str) -> Iterator[Compound]:
+    """Two to six words of which one sign joins each to the next, as in month-to-month."""
+    words = list(WORD.finditer(text))
+    folded = [fold(word[0]) for word in words]
+    joined = [b.start() - a.end() == 1 and not text[a.end()].isspace() for a, b in pairwise(words)]
+    for start in range(len(joined)):
+        for last in range(start, min(start + _MOST_WORDS - 1, len(joined))):
+            if not joined[last]:
+                break
+            said = tuple(folded[start : last + 2])
+            if not all(map(str.isdecimal, said)):
+                yield Compound(words[start].start(), words[last + 1].end(), said)
 
 
 def digits_of(number: str) -> int:

@@ -1,4 +1,4 @@
-"""What must not leave: words of a table's text cells, and digits that stand in one together.
+"""What must not leave: words and compounds of a table's text cells, and digits of one cell.
 
 Guarantees: each cell's words are known, in one writing. Does not keep the cells.
 """
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mlagent.data.engine import Engine, identifier
 
-from .mask_reading import WORD, fold
+from .mask_reading import WORD, compounds_of, fold
 
 MOST_DIGITS = 3
 LONGEST_WORD = 64
@@ -27,7 +27,7 @@ SEARCHED = 1_000_000_000
 
 
 class Vocabulary:
-    """The words and the sequences of digits of the text cells of one table.
+    """The words, the compounds and the sequences of digits of the text cells of one table.
 
     Args:
         table: Parquet of the typed table.
@@ -38,17 +38,20 @@ class Vocabulary:
         self._known: dict[str, bool] = {}
         words: set[str] = set()
         runs: set[str] = set()
+        compounds: set[str] = set()
         if texts:
             with Engine([table]) as engine:
                 for name in texts:
                     for chunk in _parts(engine, name, r"regexp_split_to_array({}, '\s+')"):
                         words.update(map(fold, WORD.findall(chunk)))
+                        compounds.update(" ".join(one.words) for one in compounds_of(chunk))
                     digits = r"regexp_extract_all({}, '\p{Nd}+(?:[^\p{L}\p{N}]{1,8}\p{Nd}+)+')"
                     for chunk in _parts(engine, name, digits):
                         runs.update(" ".join(window) for window in _cell_windows(chunk))
         self._joined = "\n".join(word for word in words if not word.isdecimal()).encode()
         self._words = _hashes(word for word in words if not word.isdecimal())
         self._runs = _hashes(runs)
+        self._compounds = _hashes(compounds)
 
     def held(self, words: set[str], allowed: frozenset[str]) -> set[str]:
         """Which of these words a cell holds: whole, from four letters on in part, or glued to
@@ -70,6 +73,10 @@ class Vocabulary:
         inside = {word: set(_inside(word, allowed)) - allowed for word in words - held}
         found = _among(set().union(*inside.values()), self._words)
         return held | {word for word, parts in inside.items() if parts & found}
+
+    def compounds(self, asked: Iterable[tuple[str, ...]]) -> set[str]:
+        """Which of these compounds a text cell holds, their words joined by blanks."""
+        return _among({" ".join(words) for words in asked}, self._compounds)
 
     def runs(self, windows: Iterable[str]) -> set[str]:
         """Which of these groups of digits stand in a text cell together."""

@@ -2,7 +2,8 @@
 
 A word leaves when it stands in the candidate's own code, is a name of a column, was told already or
 belongs to the plain words of error messages; any other word leaves only when no text cell holds it,
-or a part of it. Numbers of more than three significant digits leave only when the code holds them;
+or a part of it; and words that one sign joins, such as month-to-month, leave as the code joins
+them. Numbers of more than three significant digits leave only when the code holds them;
 shorter ones, unless `NumericCells` knows them as a row. Guarantees: no word of a text cell leaves
 but plain words, also behind the escapes of `repr`, `ascii`, JSON and bytes, in another case, or
 glued to letters (words of three letters: to words of the code, or where the case changes).
@@ -22,7 +23,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from .mask_numbers import NumericCells, Printed, groups_of
-from .mask_reading import TOKEN, Reading, Span, digits_of, fold, plain_words, readings, words_of
+from .mask_reading import (
+    TOKEN,
+    Reading,
+    Span,
+    compounds_of,
+    digits_of,
+    fold,
+    plain_words,
+    readings,
+    words_of,
+)
 from .mask_vocabulary import MOST_DIGITS, Vocabulary, decimals_of, ends_of
 
 CELL, NUMBER = "[cell]", "[number]"
@@ -64,10 +75,13 @@ class Mask:
             code: the candidate's own source; what stands in it may stand here.
         """
         text = _cut(text)
-        allowed = plain_words() | self._names | frozenset(words_of(code))
+        known = plain_words() | self._names
+        allowed = known | frozenset(words_of(code))
+        coded = {one.words for one in compounds_of(code)}
         spans: list[Span] = []
         for read in readings(text):
             spans += self._words(read, allowed)
+            spans += self._compounds(read, known, coded)
             spans += self._digits(read, allowed)
             spans += self._rows(read, allowed)
         return _JSON_NUMBER.sub(rf'\1"{NUMBER}"', _marked(text, spans))
@@ -89,6 +103,20 @@ class Mask:
         for match in found:
             if match["number"] and digits_of(match[0]) > MOST_DIGITS:
                 yield read.span(*match.span(), NUMBER)
+
+    def _compounds(
+        self, read: Reading, known: frozenset[str], coded: set[tuple[str, ...]]
+    ) -> Iterator[Span]:
+        """Compounds of a text cell whose words the code holds, but not joined like this."""
+        found = [
+            one
+            for one in compounds_of(read.text)
+            if one.words not in coded and not known.issuperset(one.words)
+        ]
+        held = self._vocabulary.compounds(one.words for one in found)
+        for one in found:
+            if " ".join(one.words) in held:
+                yield read.span(one.start, one.end, CELL)
 
     def _digits(self, read: Reading, allowed: frozenset[str]) -> Iterator[Span]:
         """Groups of digits that stand in a text cell together, such as those of a phone number."""

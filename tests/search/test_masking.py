@@ -57,6 +57,24 @@ def test_cells_are_taken_out(mask: Mask, said: str, left: str) -> None:
     assert "canary" not in cleaned
 
 
+@pytest.mark.parametrize(
+    ("code", "left"),
+    [
+        ("print('zq-canary' + '-7731')", CELL),
+        ("print('7731', 'canary', 'zq')", CELL),
+        ("KNOWN = {'zq-canary-7731': 0}", "zq-canary-7731"),
+    ],
+)
+def test_words_that_the_code_holds_leave_only_as_it_joins_them(
+    mask: Mask, code: str, left: str
+) -> None:
+    assert mask.clean("KeyError: 'zq-canary-7731'", code) == f"KeyError: '{left}'"
+    assert mask.clean("zq_canary", "zq, canary = 1, 2") == CELL
+    assert mask.clean("zq canary, gold-silver", "zq, canary, gold, silver") == (
+        "zq canary, gold-silver"
+    )
+
+
 def test_code_names_and_plain_words_stay(mask: Mask) -> None:
     said = (
         'File "/in/candidate/solution.py", line 12, in fit\n'
