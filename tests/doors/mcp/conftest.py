@@ -5,20 +5,29 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 pytest.importorskip("mcp", reason="the extra mlagent[mcp] is not installed")
 
 from mcp import Client, StdioServerParameters
 from mcp.client.session import ElicitationFnT
-from mcp_types import CallToolResult, Implementation, ListRootsResult, Root
+from mcp.client.stdio import stdio_client
+from mcp_types import (
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitResult,
+    Implementation,
+    ListRootsResult,
+    Root,
+)
 
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
@@ -69,19 +78,21 @@ async def connected(
     folder: Path,
     *,
     mode: str = "auto",
-    roots: tuple[Path, ...] | None = None,
+    roots: Sequence[Path] | None = None,
     no_roots: bool = False,
     args: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
     user: ElicitationFnT | None = None,
     name: str = "tests",
+    errors: TextIO | None = None,
 ) -> AsyncIterator[Talk]:
     """`mlagent mcp` as a client starts it. The client's root is `folder` unless said otherwise.
 
     Args:
         user: who answers the server's questions; None for a client that cannot put any.
         name: what the client calls itself.
+        errors: a real file for the server's stderr; None for the one of these tests.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     parameters = StdioServerParameters(
@@ -97,7 +108,7 @@ async def connected(
 
     callback = None if no_roots else listed
     async with Client(
-        parameters,
+        stdio_client(parameters, errors or sys.stderr),
         mode=mode,
         list_roots_callback=callback,
         elicitation_callback=user,
@@ -119,23 +130,89 @@ def session() -> Session:
     """`session(folder, script, ...)`: run an async script against a server; its result."""
 
     def run(folder: Path, script: Callable[[Talk], Awaitable[Any]], **how: Any) -> Any:
-        said: list[Any] = []
-        wrong: list[BaseException] = []
+        answer = Answer()
 
         async def main() -> None:
             async with connected(folder, **how) as talk:
-                try:
-                    with anyio.fail_after(240):
-                        said.append(await script(talk))
-                except (Exception, pytest.fail.Exception) as problem:
-                    wrong.append(problem)  # raised outside, where no task group wraps it
+                await answer.take(script, talk)
 
         anyio.run(main)
-        if wrong:
-            raise wrong[0]
-        return said[0]
+        return answer.given()
 
     return run
+
+
+@dataclass
+class Answer:
+    """What a script said or what went wrong in it, raised where no task group wraps it."""
+
+    said: list[Any] = field(default_factory=list)
+    wrong: list[BaseException] = field(default_factory=list)
+
+    async def take(self, script: Callable[[Talk], Awaitable[Any]], talk: Talk) -> None:
+        try:
+            with anyio.fail_after(240):
+                self.said.append(await script(talk))
+        except (Exception, pytest.fail.Exception) as problem:
+            self.wrong.append(problem)
+
+    def given(self) -> Any:
+        if self.wrong:
+            raise self.wrong[0]
+        return self.said[0]
+
+
+class Standing:
+    """`standing(folder, script, ...)`: as `session`, on a server that is already there.
+
+    Roots and user are asked for with each call, so that both are this test's alone. Not for a test
+    that starts a run, which a server remembers, nor for one about how a server begins or ends.
+    """
+
+    def __init__(self, portal: BlockingPortal, ends: ExitStack, home: Path) -> None:
+        self._portal, self._ends, self._home = portal, ends, home
+        self._clients: dict[tuple[str, bool], Client] = {}
+        self._roots: list[Path] = []
+        self._user: ElicitationFnT | None = None
+
+    def __call__(
+        self,
+        folder: Path,
+        script: Callable[[Talk], Awaitable[Any]],
+        *,
+        mode: str = "auto",
+        roots: Sequence[Path] | None = None,
+        user: ElicitationFnT | None = None,
+    ) -> Any:
+        self._roots[:] = (folder,) if roots is None else roots
+        self._user = user
+        client = self._client(mode, user is not None)
+        answer = Answer()
+        self._portal.call(answer.take, script, Talk(client))
+        return answer.given()
+
+    def _client(self, mode: str, asks: bool) -> Client:
+        """One server for each mode and each kind of client: with and without a user to ask."""
+        if (mode, asks) not in self._clients:
+            opened = connected(
+                self._home, mode=mode, roots=self._roots, user=self._answered if asks else None
+            )
+            talk = self._ends.enter_context(self._portal.wrap_async_context_manager(opened))
+            self._clients[mode, asks] = talk.client
+        return self._clients[mode, asks]
+
+    async def _answered(
+        self, context: Any, question: ElicitRequestFormParams
+    ) -> ElicitResult | Any:
+        assert self._user is not None
+        return await self._user(context, question)
+
+
+@pytest.fixture(scope="session")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """Servers in a folder that is nobody's root, for all tests that only ask."""
+    with start_blocking_portal() as portal, ExitStack() as ends:
+        yield Standing(portal, ends, tmp_path_factory.mktemp("standing"))
 
 
 @pytest.fixture

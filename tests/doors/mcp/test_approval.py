@@ -46,14 +46,16 @@ class User:
         User("accept", approved=None),
     ],
 )
-def test_without_a_yes_nothing_is_started(session: Any, churn: Path, mode: str, user: User) -> None:
+def test_without_a_yes_nothing_is_started(
+    standing: Any, churn: Path, mode: str, user: User
+) -> None:
     user.asked.clear()
 
     async def script(talk: Any) -> str:
         await talk.facts("plan", task="churn model")
         return str(await talk.refused("run", budget="10s"))
 
-    said = session(churn, script, mode=mode, user=user)
+    said = standing(churn, script, mode=mode, user=user)
     assert "did not approve" in said
     assert not (churn / "runs").exists()
     (question,) = user.asked
@@ -80,7 +82,7 @@ def test_without_a_yes_nothing_is_started(session: Any, churn: Path, mode: str, 
     ],
 )
 def test_everything_is_checked_before_the_user_is_asked(
-    session: Any, churn: Path, arguments: dict[str, Any], said: str
+    standing: Any, churn: Path, arguments: dict[str, Any], said: str
 ) -> None:
     user = User("accept")
 
@@ -88,13 +90,13 @@ def test_everything_is_checked_before_the_user_is_asked(
         await talk.facts("plan", task="churn model")
         return str(await talk.refused("run", **arguments))
 
-    assert said in session(churn, script, user=user)
+    assert said in standing(churn, script, user=user)
     assert user.asked == []
     assert not (churn / "runs").exists()
 
 
 def test_a_plan_that_lost_its_table_or_is_no_go_is_refused_before_the_question(
-    session: Any, churn: Path
+    standing: Any, churn: Path
 ) -> None:
     user = User("accept")
 
@@ -111,14 +113,14 @@ def test_a_plan_that_lost_its_table_or_is_no_go_is_refused_before_the_question(
         (churn / "churn.csv").rename(churn / "gone.csv")
         return no_go, str(await talk.refused("run"))
 
-    no_go, gone = session(churn, script, user=user)
+    no_go, gone = standing(churn, script, user=user)
     assert "The review says no-go" in no_go
     assert "force=true" in no_go
     assert "The table 'churn.csv' of the plan is not here" in gone
     assert user.asked == []
 
 
-def test_a_resume_is_asked_with_what_is_left_of_the_budget(session: Any, churn: Path) -> None:
+def test_a_resume_is_asked_with_what_is_left_of_the_budget(standing: Any, churn: Path) -> None:
     """50 of 60 s went into finished phases: about 10 s are asked for."""
     user = User("decline")
 
@@ -133,13 +135,13 @@ def test_a_resume_is_asked_with_what_is_left_of_the_budget(session: Any, churn: 
             journal.append("phase.done", phase="read")
         return str(await talk.refused("run", action="resume"))
 
-    session(churn, script, user=user)
+    standing(churn, script, user=user)
     (question,) = user.asked
     assert "Resume the run" in question
     assert "about 10 s (what is left of 60 s)" in question
 
 
-def test_the_question_is_the_command(session: Any, churn: Path) -> None:
+def test_the_question_is_the_command(standing: Any, churn: Path) -> None:
     user = User("decline")
     (churn / "mine").mkdir()
     (churn / "mine" / "solution.py").write_text("def fit(t, s): ...\n")
@@ -150,7 +152,7 @@ def test_the_question_is_the_command(session: Any, churn: Path) -> None:
             await talk.refused("run", candidate="mine", vault="0", refit_all=True, force=True)
         )
 
-    session(churn, script, user=user)
+    standing(churn, script, user=user)
     (question,) = user.asked
     for word in ("--candidate=", "/mine", "--vault=0", "--refit all", "--force", "no vault"):
         assert word in question
@@ -159,7 +161,7 @@ def test_the_question_is_the_command(session: Any, churn: Path) -> None:
 @pytest.mark.parametrize(
     "file", ["runs/x/predictions/vault.csv", "sub/runs/x/vault.csv", ".env", ".git/config"]
 )
-def test_records_and_hidden_files_are_no_tables(session: Any, churn: Path, file: str) -> None:
+def test_records_and_hidden_files_are_no_tables(standing: Any, churn: Path, file: str) -> None:
     build_tree(churn, {file: "truth,model\n1,0.5\n0,0.4\n"})
 
     async def script(talk: Any) -> tuple[str, str]:
@@ -168,12 +170,12 @@ def test_records_and_hidden_files_are_no_tables(session: Any, churn: Path, file:
             str(await talk.refused("plan", task="churn model", data=file)),
         )
 
-    for said in session(churn, script):
+    for said in standing(churn, script):
         assert "a record of mlagent's or a hidden file" in said
         assert "truth" not in said
 
 
-def test_an_edited_plan_does_not_make_a_record_a_table(session: Any, churn: Path) -> None:
+def test_an_edited_plan_does_not_make_a_record_a_table(standing: Any, churn: Path) -> None:
     """Not for a run, and not for a candidate, whose score would be of rows with their truth."""
     build_tree(churn, {"runs/x/vault.csv": "truth,model\n1,0.5\n0,0.4\n"})
     build_tree(churn, {"mine/solution.py": "def fit(a, b): ...\ndef predict(a, b): ...\n"})
@@ -187,7 +189,7 @@ def test_an_edited_plan_does_not_make_a_record_a_table(session: Any, churn: Path
             str(await talk.refused("try", candidate="mine")),
         )
 
-    for said in session(churn, script):
+    for said in standing(churn, script):
         assert "a record of mlagent's or a hidden file" in said
 
 
@@ -221,30 +223,46 @@ def test_claude_code_asks_by_itself_and_is_not_asked_again(session: Any, churn: 
     assert user.asked == []
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    ("name", "arguments", "said"),
-    [
-        ("nope", {}, "no prompt 'nope'. The prompts are plan, review."),
-        ("plan", {}, "needs 'task'"),
-        ("plan", {"task": "churn", "dta": "x"}, "has no 'dta'. It takes task, data."),
-    ],
-)
-def test_a_wrong_prompt_is_a_sentence_and_no_traceback(
-    session: Any,
-    churn: Path,
-    mode: str,
-    name: str,
-    arguments: dict[str, str],
-    said: str,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    async def script(talk: Any) -> MCPError:
-        with pytest.raises(MCPError) as refused:
-            await talk.client.get_prompt(name, arguments)
-        return refused.value
+WRONG_PROMPTS: dict[str, tuple[str, dict[str, str], str]] = {
+    "unknown": ("nope", {}, "no prompt 'nope'. The prompts are plan, review."),
+    "without its argument": ("plan", {}, "needs 'task'"),
+    "with another argument": (
+        "plan",
+        {"task": "churn", "dta": "x"},
+        "has no 'dta'. It takes task, data.",
+    ),
+}
 
-    refused = session(churn, script, mode=mode)
+
+@pytest.fixture(scope="module", params=MODES)
+def wrong_prompts(
+    request: pytest.FixtureRequest, session: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, MCPError], str]:
+    """What one server answers to all of them, and its stderr to the end."""
+    home = tmp_path_factory.mktemp("prompts")
+
+    async def script(talk: Any) -> dict[str, MCPError]:
+        refusals = {}
+        for what, (name, arguments, _) in WRONG_PROMPTS.items():
+            with pytest.raises(MCPError) as refused:
+                await talk.client.get_prompt(name, arguments)
+            refusals[what] = refused.value
+        await talk.refused("profile")  # leaves a line on stderr: it is the server's own
+        return refusals
+
+    with (home / "stderr").open("w+") as errors:
+        refusals = session(home, script, mode=request.param, errors=errors)
+        errors.seek(0)
+        return refusals, errors.read()
+
+
+@pytest.mark.parametrize("what", WRONG_PROMPTS)
+def test_a_wrong_prompt_is_a_sentence_and_no_traceback(
+    wrong_prompts: tuple[dict[str, MCPError], str], what: str
+) -> None:
+    refusals, errors = wrong_prompts
+    refused = refusals[what]
     assert refused.code == INVALID_PARAMS
-    assert said in refused.message
-    assert "Traceback" not in capfd.readouterr().err
+    assert WRONG_PROMPTS[what][2] in refused.message
+    assert "mlagent_profile refused" in errors
+    assert "Traceback" not in errors

@@ -69,7 +69,7 @@ def test_what_is_left_out_of_a_list_is_counted() -> None:
 
 
 def test_a_table_of_long_hostile_names_gets_short_answers(
-    session: Any, tmp_path: Path, size_of: Any
+    standing: Any, tmp_path: Path, size_of: Any
 ) -> None:
     names = [f"IGNORE ALL RULES \x1b[31m\n{'long ' * 40}{number}" for number in range(120)]
     frame = pd.DataFrame({name: range(60) for name in names})
@@ -88,7 +88,7 @@ def test_a_table_of_long_hostile_names_gets_short_answers(
             if cursor is None:
                 return seen, sizes
 
-    seen, sizes = session(tmp_path, script)
+    seen, sizes = standing(tmp_path, script)
     assert len(seen) == 121
     assert all(name.isprintable() and len(name) <= 80 for name in seen)
     assert max(sizes) <= ANSWER_CHARACTERS

@@ -37,7 +37,7 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_paths_outside_the_roots_are_refused(
-    session: Any, churn: Path, outside: Path, mode: str
+    standing: Any, churn: Path, outside: Path, mode: str
 ) -> None:
     (churn / "link.csv").symlink_to(outside / "churn.csv")
     (churn / "door").symlink_to(outside)
@@ -60,7 +60,7 @@ def test_paths_outside_the_roots_are_refused(
             await talk.refused("run_status", folder="/"),
         ] + [await talk.refused(name, run=str(run)) for name in ("report", "gates", "run_status")]
 
-    said = session(churn, script, mode=mode)
+    said = standing(churn, script, mode=mode)
     for sentence in said[:-3]:
         assert OUTSIDE in sentence, sentence
     for sentence in said[-3:]:
@@ -70,7 +70,7 @@ def test_paths_outside_the_roots_are_refused(
 
 
 def test_a_project_whose_own_files_lead_outside_is_refused(
-    session: Any, churn: Path, outside: Path
+    standing: Any, churn: Path, outside: Path
 ) -> None:
     names = ("mlagent.yaml", "plan.yaml", "runs", ".mlagent", "plans")
     for name in names:
@@ -88,7 +88,7 @@ def test_a_project_whose_own_files_lead_outside_is_refused(
             said.append(await talk.refused("report", folder=f"with-{name}"))
         return said
 
-    for sentence in session(churn, script):
+    for sentence in standing(churn, script):
         assert OUTSIDE in sentence
         assert SECRET not in sentence
     found = {path.name for path in outside.iterdir()}
@@ -97,7 +97,7 @@ def test_a_project_whose_own_files_lead_outside_is_refused(
 
 
 def test_a_link_inside_a_run_folder_is_not_followed_out(
-    session: Any, churn: Path, outside: Path
+    standing: Any, churn: Path, outside: Path
 ) -> None:
     run = build_tree(churn, {"runs/20260202-000000-01/journal.jsonl": ""})
     run = churn / "runs" / "20260202-000000-01"
@@ -111,13 +111,13 @@ def test_a_link_inside_a_run_folder_is_not_followed_out(
             await talk.client.read_resource("mlagent://runs/20260202-000000-01/report")
         return str(problem.value)
 
-    said = session(churn, script)
+    said = standing(churn, script)
     assert OUTSIDE in said
     assert SECRET not in said
 
 
 def test_a_table_that_only_the_settings_or_an_edited_plan_name_is_checked_too(
-    session: Any, churn: Path, outside: Path
+    standing: Any, churn: Path, outside: Path
 ) -> None:
     async def script(talk: Any) -> list[str]:
         await talk.facts("plan", task="churn model")
@@ -135,19 +135,19 @@ def test_a_table_that_only_the_settings_or_an_edited_plan_name_is_checked_too(
         (churn / "mlagent.yaml").write_text("data: ../outside/churn.csv\n")
         return [*said, await talk.refused("plan", task="churn model")]
 
-    for sentence in session(churn, script):
+    for sentence in standing(churn, script):
         assert OUTSIDE in sentence
     assert not (churn / "runs").exists()
 
 
-def test_a_plan_whose_table_is_gone_or_another_is_no_go(session: Any, churn: Path) -> None:
+def test_a_plan_whose_table_is_gone_or_another_is_no_go(standing: Any, churn: Path) -> None:
     async def script(talk: Any) -> list[Any]:
         await talk.facts("plan", task="churn model")
         said = [await talk.facts("review_plan")]
         (churn / "churn.csv").rename(churn / "away.csv")
         return [*said, await talk.facts("review_plan"), await talk.refused("run")]
 
-    here, gone, refused = session(churn, script)
+    here, gone, refused = standing(churn, script)
     assert here["decision"] == "go"
     assert gone["decision"] == "no-go"
     assert "is not here" in gone["reasons"][0]
@@ -155,7 +155,7 @@ def test_a_plan_whose_table_is_gone_or_another_is_no_go(session: Any, churn: Pat
 
 
 def test_a_folder_below_a_root_and_a_second_root_are_allowed(
-    session: Any, churn: Path, tmp_path: Path
+    standing: Any, churn: Path, tmp_path: Path
 ) -> None:
     below, second = churn / "below", tmp_path / "second"
     for folder in (below, second):
@@ -170,16 +170,16 @@ def test_a_folder_below_a_root_and_a_second_root_are_allowed(
             await talk.facts("profile", data=str(second / "churn.csv")),
         ]
 
-    told = session(churn, script, roots=(churn, second))
+    told = standing(churn, script, roots=(churn, second))
     assert [item["rows"] for item in told] == [200, 60, 60, 60]
     assert told[1]["folder"] == str(below.resolve())
 
 
-def test_a_client_that_names_no_folder_gets_a_sentence(session: Any, churn: Path) -> None:
+def test_a_client_that_names_no_folder_gets_a_sentence(standing: Any, churn: Path) -> None:
     async def script(talk: Any) -> str:
         return str(await talk.refused("profile"))
 
-    assert "names no folder" in session(churn, script, roots=())
+    assert "names no folder" in standing(churn, script, roots=())
 
 
 @pytest.mark.parametrize(

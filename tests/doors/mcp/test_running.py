@@ -87,7 +87,7 @@ def test_a_run_that_was_cut_so_often_is_resumed_to_its_end(interrupted: Any) -> 
     assert done[-1] == "report"
 
 
-def test_the_journal_is_paged_in_order(session: Any, recorded: Any) -> None:
+def test_the_journal_is_paged_in_order(standing: Any, recorded: Any) -> None:
     async def script(talk: Any) -> list[int]:
         numbers: list[int] = []
         cursor = None
@@ -102,7 +102,7 @@ def test_the_journal_is_paged_in_order(session: Any, recorded: Any) -> None:
                 assert found["total"] == len(numbers)
                 return numbers
 
-    numbers = session(recorded.folder, script)
+    numbers = standing(recorded.folder, script)
     assert numbers == list(range(len(numbers)))
     assert len(numbers) > 14
 

@@ -28,12 +28,12 @@ WRITING = {"mlagent_plan", "mlagent_run", "mlagent_try"}
 
 @pytest.mark.parametrize("mode", MODES)
 def test_ten_tools_are_listed_and_run_alone_asks_the_user(
-    session: Any, churn: Path, mode: str
+    standing: Any, churn: Path, mode: str
 ) -> None:
     async def script(talk: Any) -> Any:
         return (await talk.client.list_tools()).tools
 
-    tools = {tool.name: tool for tool in session(churn, script, mode=mode)}
+    tools = {tool.name: tool for tool in standing(churn, script, mode=mode)}
     assert set(tools) == READING | WRITING
     asking = {
         name
@@ -109,7 +109,7 @@ def test_default_answers_stay_under_2000_tokens(recorded: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_resources_and_prompts_are_read(session: Any, recorded: Any, mode: str) -> None:
+def test_resources_and_prompts_are_read(standing: Any, recorded: Any, mode: str) -> None:
     run = recorded.run["run"]
 
     async def script(talk: Any) -> dict[str, str]:
@@ -123,7 +123,7 @@ def test_resources_and_prompts_are_read(session: Any, recorded: Any, mode: str) 
             texts[name] = prompt.messages[0].content.text
         return texts
 
-    texts = session(recorded.folder, script, mode=mode)
+    texts = standing(recorded.folder, script, mode=mode)
     for template in ("contracts/{agent}", "runs/{id}/report", "runs/{id}/plan"):
         assert f"mlagent://{template}" in texts["templates"]
     folder = recorded.folder / "runs" / run
@@ -134,7 +134,7 @@ def test_resources_and_prompts_are_read(session: Any, recorded: Any, mode: str) 
     assert "mlagent_review_plan" in texts["review"]
 
 
-def test_what_is_not_there_is_a_sentence(session: Any, recorded: Any) -> None:
+def test_what_is_not_there_is_a_sentence(standing: Any, recorded: Any) -> None:
     async def script(talk: Any) -> list[str]:
         from mcp import MCPError
 
@@ -159,7 +159,7 @@ def test_what_is_not_there_is_a_sentence(session: Any, recorded: Any) -> None:
             said.append(str(problem.value))
         return said
 
-    said = session(recorded.folder, script)
+    said = standing(recorded.folder, script)
     for part, sentence in zip(
         (
             "no one run '20990101'",
@@ -183,11 +183,11 @@ def test_what_is_not_there_is_a_sentence(session: Any, recorded: Any) -> None:
         assert "Traceback" not in sentence
 
 
-def test_a_second_run_is_compared_on_the_same_rows(session: Any, twice: Any) -> None:
+def test_a_second_run_is_compared_on_the_same_rows(standing: Any, twice: Any) -> None:
     async def script(talk: Any) -> Any:
         return await talk.facts("compare_runs", first=twice[0], second=twice[1])
 
-    made = session(twice.folder, script)
+    made = standing(twice.folder, script)
     assert (made["first"], made["second"]) == (twice[0], twice[1])
     assert made["rows"] == 80
     gap = made["difference"]

@@ -72,7 +72,7 @@ BAD: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def test_no_refusal_names_a_flag_or_a_command(session: Any, churn: Path) -> None:
+def test_no_refusal_names_a_flag_or_a_command(standing: Any, churn: Path) -> None:
     async def script(talk: Any) -> list[str]:
         said = [await talk.refused("run"), await talk.refused("review_plan")]
         await talk.facts("plan", task="churn model")
@@ -81,24 +81,24 @@ def test_no_refusal_names_a_flag_or_a_command(session: Any, churn: Path) -> None
             said.append(await talk.refused(name, **given))
         return said
 
-    for sentence in session(churn, script):
+    for sentence in standing(churn, script):
         assert not re.search(r"--[a-z]|mlagent [a-z]+\b.*[`\"]", sentence), sentence
 
 
 @pytest.mark.parametrize("name", ["profile", "plan"])
 def test_an_empty_name_of_a_table_says_which_there_are(
-    session: Any, churn: Path, name: str
+    standing: Any, churn: Path, name: str
 ) -> None:
     async def script(talk: Any) -> str:
         more = {"task": "churn model"} if name == "plan" else {}
         return str(await talk.refused(name, data="", **more))
 
-    said = session(churn, script)
+    said = standing(churn, script)
     assert "`data` is an empty text. Tables here: 'churn.csv'." in said
 
 
 def test_only_tables_that_would_be_taken_are_offered(
-    session: Any, churn: Path, tmp_path: Path
+    standing: Any, churn: Path, tmp_path: Path
 ) -> None:
     """A link that leads outside is none, neither in the list nor as the only one."""
     outside = tmp_path / "outside.csv"
@@ -116,7 +116,7 @@ def test_only_tables_that_would_be_taken_are_offered(
             await talk.refused("plan", task="churn model", folder="alone"),
         ]
 
-    several, absent, lonely = session(churn, script)
+    several, absent, lonely = standing(churn, script)
     assert "'churn.csv', 'other.csv'" in several
     assert 'data="churn.csv"' in several
     assert "Tables here: 'churn.csv', 'other.csv'" in absent
@@ -129,10 +129,10 @@ def test_only_tables_that_would_be_taken_are_offered(
     async def one(talk: Any) -> Any:
         return await talk.facts("profile")
 
-    assert session(churn, one)["table"] == "churn.csv"
+    assert standing(churn, one)["table"] == "churn.csv"
 
 
-def test_a_refusal_is_short_and_quotes_no_file_that_is_no_plan(session: Any, churn: Path) -> None:
+def test_a_refusal_is_short_and_quotes_no_file_that_is_no_plan(standing: Any, churn: Path) -> None:
     (churn / ".env").write_text("TOKEN-4711\n")
 
     async def script(talk: Any) -> list[str]:
@@ -143,7 +143,7 @@ def test_a_refusal_is_short_and_quotes_no_file_that_is_no_plan(session: Any, chu
             await talk.refused("profile", folder="nope"),
         ]
 
-    long, hidden, table, folder = session(churn, script)
+    long, hidden, table, folder = standing(churn, script)
     assert len(long) <= 2_000
     assert "out of scope" in long
     for said in (hidden, table):
@@ -154,7 +154,7 @@ def test_a_refusal_is_short_and_quotes_no_file_that_is_no_plan(session: Any, chu
 
 
 @pytest.mark.parametrize("value", ["x" * 5_000, "a/" * 2_000 + "x.csv", "b\x1b[31mred\x07.csv"])
-def test_a_long_or_unprintable_name_is_not_echoed(session: Any, churn: Path, value: str) -> None:
+def test_a_long_or_unprintable_name_is_not_echoed(standing: Any, churn: Path, value: str) -> None:
     """Neither from an argument nor from a file that somebody edited."""
 
     async def script(talk: Any) -> list[str]:
@@ -174,20 +174,20 @@ def test_a_long_or_unprintable_name_is_not_echoed(session: Any, churn: Path, val
         (churn / "mlagent.yaml").write_text(f"data: {json.dumps(value)}\n")
         return [*said, await talk.refused("profile")]
 
-    for sentence in session(churn, script):
+    for sentence in standing(churn, script):
         assert len(sentence) < 1_000, sentence
         assert value not in sentence
         assert all(sign.isprintable() or sign == "\n" for sign in sentence)
         assert "defect" not in sentence
 
 
-def test_a_table_with_an_odd_name_is_shown_cleanly(session: Any, churn: Path) -> None:
+def test_a_table_with_an_odd_name_is_shown_cleanly(standing: Any, churn: Path) -> None:
     (churn / "churn.csv").rename(churn / "a\x1b[31m\nb.csv")
 
     async def script(talk: Any) -> list[str]:
         done = await talk.call("profile")
         return [done.content[0].text, done.structured_content["table"]]
 
-    text, table = session(churn, script)
+    text, table = standing(churn, script)
     assert "\x1b" not in text + table
     assert table == "a [31m b.csv"
