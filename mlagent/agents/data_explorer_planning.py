@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mlagent.contracts.base import Role
 from mlagent.contracts.plan import AgentPlan, Option, OptionName
+from mlagent.contracts.words import counted
 
 from .planning_context import (
     ASSUMED,
@@ -15,7 +16,6 @@ from .planning_context import (
     PlanningContext,
     TableFacts,
     agent_plan,
-    count,
     names,
     percent,
     some,
@@ -43,7 +43,7 @@ def plan(context: PlanningContext) -> AgentPlan:
     conditions = some(
         (
             facts.rows > SAMPLE_ROWS[selected],
-            f"A sample of {count(min(facts.rows, SAMPLE_ROWS[selected]), 'row')} stands for all "
+            f"A sample of {counted(min(facts.rows, SAMPLE_ROWS[selected]), 'row')} stands for all "
             f"{facts.rows:,}.",
         ),
         (
@@ -65,7 +65,7 @@ def plan(context: PlanningContext) -> AgentPlan:
         ),
         (
             facts.duplicates,
-            f"May {count(facts.duplicates, 'row')} stand twice, or did the export fail?",
+            f"May {counted(facts.duplicates, 'row')} stand twice, or did the export fail?",
         ),
         otherwise="Is every column known at the moment when a prediction is wanted?",
     )
@@ -86,7 +86,7 @@ def _quick(context: PlanningContext, facts: TableFacts) -> Option:
         pros=some(
             (
                 True,
-                f"Settles what {count(facts.features, 'column')} are for {_kinds(facts)}.",
+                f"Settles what {counted(facts.features, 'column')} are for {_kinds(facts)}.",
             ),
             (facts.ids, f"Keeps {names(facts.ids)} out of the model."),
             (seen == facts.rows, f"Reads all {facts.rows:,} rows; nothing is sampled."),
@@ -105,7 +105,7 @@ def _quick(context: PlanningContext, facts: TableFacts) -> Option:
                 facts.groups,
                 f"Does not test whether {names(_group_names(facts))} ties rows together.",
             ),
-            (facts.duplicates, f"Does not follow up {count(facts.duplicates, 'repeated row')}."),
+            (facts.duplicates, f"Does not follow up {counted(facts.duplicates, 'repeated row')}."),
             (
                 facts.numbers > 1,
                 f"Does not compare the {facts.numbers} number columns with each other.",
@@ -146,7 +146,7 @@ def _standard(context: PlanningContext, facts: TableFacts) -> Option:
             (facts.dates, f"Tests whether the target drifts along {names(facts.dates)}."),
             (
                 facts.duplicates,
-                f"Follows up {count(facts.duplicates, 'repeated row')} among {facts.sampled:,}.",
+                f"Follows up {counted(facts.duplicates, 'repeated row')} among {facts.sampled:,}.",
             ),
             (
                 facts.numbers > 1,
@@ -165,7 +165,7 @@ def _standard(context: PlanningContext, facts: TableFacts) -> Option:
                 facts.categories > 1,
                 f"Compares numbers, not the {facts.categories} category columns with each other.",
             ),
-            otherwise=f"Takes longer than the scan for {count(facts.features, 'column')}.",
+            otherwise=f"Takes longer than the scan for {counted(facts.features, 'column')}.",
         ),
         time_estimate_hours=_hours(context, "option_b", facts),
         complexity="medium",
@@ -183,7 +183,7 @@ def _standard(context: PlanningContext, facts: TableFacts) -> Option:
                 facts.texts,
                 f"Of the text in {names(facts.texts)} only the shape is looked at.",
             ),
-            otherwise=f"A leak through several of {count(facts.features, 'column')} would pass.",
+            otherwise=f"A leak through several of {counted(facts.features, 'column')} would pass.",
         ),
         dependencies=DEPENDENCIES,
         confidence="high",
@@ -225,13 +225,14 @@ def _deep(context: PlanningContext, facts: TableFacts) -> Option:
             ),
             (
                 facts.categories < 2,
-                f"With {count(facts.categories, 'category column')} there is no such pair.",
+                f"With {counted(facts.categories, 'category column')} there is no such pair.",
             ),
-            otherwise=f"Compares each pair of {count(facts.features, 'column')}: the slowest look.",
+            otherwise=f"Compares each pair of {counted(facts.features, 'column')}: "
+            "the slowest look.",
         ),
         time_estimate_hours=_hours(context, "option_c", facts),
         complexity="high",
-        risks=(f"Many looks at {count(facts.features, 'column')} turn up patterns by chance.",),
+        risks=(f"Many looks at {counted(facts.features, 'column')} turn up patterns by chance.",),
         dependencies=DEPENDENCIES,
         confidence="medium",
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from mlagent.contracts.base import Role
 from mlagent.contracts.plan import AgentPlan, Option, OptionName
+from mlagent.contracts.words import counted
 
 from .planning_context import (
     ASSUMED,
     PlanningContext,
     TableFacts,
     agent_plan,
-    count,
     names,
     percent,
     some,
@@ -50,11 +50,11 @@ def plan(context: PlanningContext) -> AgentPlan:
         (facts.ids, f"{names(facts.ids)} stays out of the model."),
         (
             facts.target_missing,
-            f"The {count(facts.target_missing, 'row')} without a target may be left out.",
+            f"The {counted(facts.target_missing, 'row')} without a target may be left out.",
         ),
         (
             True,
-            f"{count(facts.features, 'feature')} will be there when a prediction is wanted, "
+            f"{counted(facts.features, 'feature')} will be there when a prediction is wanted, "
             f"in the same form.",
         ),
         otherwise="",
@@ -95,12 +95,12 @@ def _questions(context: PlanningContext, facts: TableFacts) -> tuple[str, ...]:
 def _interpretable(context: PlanningContext, facts: TableFacts) -> Option:
     return Option(
         approach=(
-            f"Regularised linear model: splines on {count(facts.numbers, 'number')}, "
-            f"weights for {count(facts.categories, 'category', 'categories')}"
+            f"Regularised linear model: splines on {counted(facts.numbers, 'number')}, "
+            f"weights for {counted(facts.categories, 'category', 'categories')}"
         ),
         description="One curve or one weight for each feature; they add up to the prediction.",
         pros=some(
-            (True, f"All {count(facts.features, 'feature')} can be read one by one."),
+            (True, f"All {counted(facts.features, 'feature')} can be read one by one."),
             (
                 facts.rows < 2000,
                 f"Few parameters for {facts.rows:,} rows, so little to overfit.",
@@ -119,7 +119,7 @@ def _interpretable(context: PlanningContext, facts: TableFacts) -> Option:
         cons=some(
             (
                 facts.features > 1,
-                f"Sees none of the interactions among {count(facts.features, 'feature')}.",
+                f"Sees none of the interactions among {counted(facts.features, 'feature')}.",
             ),
             (
                 facts.widest and facts.widest.value > 20,
@@ -127,7 +127,7 @@ def _interpretable(context: PlanningContext, facts: TableFacts) -> Option:
             ),
             (
                 facts.missing,
-                f"Fills missing cells in {count(len(facts.missing), 'column')} "
+                f"Fills missing cells in {counted(len(facts.missing), 'column')} "
                 f"({_worst(facts)}) before it learns.",
             ),
             (facts.texts, f"Reads {names(facts.texts)} as words without their order."),
@@ -145,7 +145,7 @@ def _interpretable(context: PlanningContext, facts: TableFacts) -> Option:
                 f"What stands for the missing {_worst(facts)} becomes part of the model.",
             ),
             (facts.rows > 20000, f"May leave signal of {facts.rows:,} rows unused."),
-            otherwise=f"Underfits when {count(facts.features, 'feature')} act together.",
+            otherwise=f"Underfits when {counted(facts.features, 'feature')} act together.",
         ),
         dependencies=(*PACKAGES["option_a"], *ARTIFACTS),
         confidence="high",
@@ -155,14 +155,14 @@ def _interpretable(context: PlanningContext, facts: TableFacts) -> Option:
 def _boosted(context: PlanningContext, facts: TableFacts) -> Option:
     return Option(
         approach=(
-            f"Gradient boosting on {count(facts.features, 'feature')}, tuned with Optuna on "
-            f"{count(context.machine.cpus, 'core')}"
+            f"Gradient boosting on {counted(facts.features, 'feature')}, tuned with Optuna on "
+            f"{counted(context.machine.cpus, 'core')}"
         ),
         description="Trees that correct each other; early stopping and pruning keep to the budget.",
         pros=some(
             (
                 facts.missing,
-                f"Takes missing cells in {count(len(facts.missing), 'column')} as they are "
+                f"Takes missing cells in {counted(len(facts.missing), 'column')} as they are "
                 f"({_worst(facts)}).",
             ),
             (facts.features > 1, f"Finds interactions among {facts.features} features by itself."),
@@ -171,10 +171,13 @@ def _boosted(context: PlanningContext, facts: TableFacts) -> Option:
                 facts.widest and facts.widest.value > 20,
                 f"Splits {_widest(facts)} into groups instead of one weight each.",
             ),
-            otherwise=f"Needs no scaling of {count(facts.numbers, 'number column')}.",
+            otherwise=f"Needs no scaling of {counted(facts.numbers, 'number column')}.",
         ),
         cons=some(
-            (True, f"{count(facts.features, 'feature')} in many trees cannot be read one by one."),
+            (
+                True,
+                f"{counted(facts.features, 'feature')} in many trees cannot be read one by one.",
+            ),
             (
                 facts.rows < 2000,
                 f"Tuning on {facts.rows:,} rows partly tunes to chance.",
@@ -211,7 +214,7 @@ def _ensemble(context: PlanningContext, facts: TableFacts) -> Option:
     return Option(
         approach=(
             f"Ensemble of different boosters and a linear model on "
-            f"{count(facts.features, 'feature')}, weighted out of fold"
+            f"{counted(facts.features, 'feature')}, weighted out of fold"
         ),
         description="Members err differently; their weighted mean errs less.",
         pros=some(
@@ -221,20 +224,20 @@ def _ensemble(context: PlanningContext, facts: TableFacts) -> Option:
             ),
             (
                 facts.categories,
-                f"One member orders {count(facts.categories, 'category', 'categories')} by the "
+                f"One member orders {counted(facts.categories, 'category', 'categories')} by the "
                 f"target without peeking (widest: {_widest(facts)}).",
             ),
             (
                 facts.numbers and facts.categories,
-                f"Curves for {count(facts.numbers, 'number')} and trees for "
-                f"{count(facts.categories, 'category', 'categories')} complement each other.",
+                f"Curves for {counted(facts.numbers, 'number')} and trees for "
+                f"{counted(facts.categories, 'category', 'categories')} complement each other.",
             ),
-            otherwise=f"Several views of {count(facts.features, 'feature')}.",
+            otherwise=f"Several views of {counted(facts.features, 'feature')}.",
         ),
         cons=some(
             (
                 True,
-                f"The slowest of the three on {count(context.machine.cpus, 'core')}, "
+                f"The slowest of the three on {counted(context.machine.cpus, 'core')}, "
                 f"for {facts.rows:,} x {facts.features} cells.",
             ),
             (context.task.constraints, f"Hard to keep to {_constraints(context)}."),
@@ -264,11 +267,14 @@ def _choose(
 ) -> tuple[OptionName, str]:
     kinds = {constraint.kind for constraint in context.task.constraints}
     if "interpretable" in kinds:
-        return "option_a", f"The constraint asks for {count(facts.features, 'feature')} to be read."
+        return (
+            "option_a",
+            f"The constraint asks for {counted(facts.features, 'feature')} to be read.",
+        )
     if facts.rows < FEW_ROWS or facts.rest < FEW_RARE:
-        few = count(facts.rows, "row")
+        few = counted(facts.rows, "row")
         if facts.rest < FEW_RARE:
-            few = f"{count(facts.rest, 'row')} outside the most common class"
+            few = f"{counted(facts.rest, 'row')} outside the most common class"
         return "option_a", f"{few} are too few for trees to learn more than curves."
     if absent := _absent("option_c", context):
         return (
@@ -290,7 +296,7 @@ def _choose(
         )
     return "option_b", (
         f"{_table(facts)}: {context.budget_s:.0f} s hold one booster, not several, on "
-        f"{count(context.machine.cpus, 'core')}."
+        f"{counted(context.machine.cpus, 'core')}."
     )
 
 
@@ -307,7 +313,7 @@ def _hours(context: PlanningContext, option: OptionName, facts: TableFacts) -> f
 
 
 def _table(facts: TableFacts) -> str:
-    return f"{facts.rows:,} rows x {count(facts.features, 'feature')}"
+    return f"{facts.rows:,} rows x {counted(facts.features, 'feature')}"
 
 
 def _constraints(context: PlanningContext) -> str:
@@ -323,7 +329,7 @@ def _constraints(context: PlanningContext) -> str:
 
 
 def _rare_count(facts: TableFacts) -> str:
-    return count(facts.rare.value, "row") if facts.rare else "0 rows"
+    return counted(facts.rare.value, "row") if facts.rare else "0 rows"
 
 
 def _widest(facts: TableFacts) -> str:

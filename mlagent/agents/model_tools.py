@@ -18,6 +18,7 @@ from typing import Any
 from mlagent.contracts.contract import Contract, ModelTool
 from mlagent.contracts.errors import MlagentError, PrerequisiteMissing
 from mlagent.contracts.findings import Analysis, Exploration
+from mlagent.contracts.words import counted
 from mlagent.sandbox.sanitize import clean_line
 
 from .jobs import Desk, permit
@@ -128,7 +129,7 @@ class ReadArtifact:
         text = self._text(path)
         pages = _pages(_rounded(text) if path.endswith(".json") else text)
         if page > len(pages):
-            raise Refusal(f"It has {len(pages)} page(s).")
+            raise Refusal(f"It has {counted(len(pages), 'page')}.")
         code = text if path.endswith(".py") else ""
         return f"page {page} of {len(pages)}\n{self.clean(pages[page - 1], code)}"
 

@@ -193,11 +193,6 @@ def _lone(profile: Profile, group: str | None) -> Named | None:
     return Named(column.name, column.distinct)
 
 
-def count(number: float, noun: str, plural: str | None = None) -> str:
-    """`count(1, 'column')` -> '1 column'; `count(2000, 'row')` -> '2,000 rows'."""
-    return f"{number:,.0f} {noun if number == 1 else plural or noun + 's'}"
-
-
 def percent(share: float) -> str:
     """0.2654 -> '26.5 %'."""
     return f"{100 * share:.1f} %"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from mlagent.contracts.base import Role
 from mlagent.contracts.plan import AgentPlan, Option, OptionName
 from mlagent.contracts.profile import Profile
+from mlagent.contracts.words import counted
 
 from .planned_split import Sizes, SplitChoice, sizes, split_of
 from .planning_context import (
@@ -18,7 +19,6 @@ from .planning_context import (
     PlanningContext,
     TableFacts,
     agent_plan,
-    count,
     names,
     percent,
     some,
@@ -65,7 +65,8 @@ def plan(context: PlanningContext) -> AgentPlan:
         ),
         (
             facts.target_missing,
-            f"Why does the target miss in {count(facts.target_missing, 'row')}? They are left out.",
+            f"Why does the target miss in {counted(facts.target_missing, 'row')}? "
+            "They are left out.",
         ),
         (
             facts.classes == 2 and facts.rare_share < 0.1 and context.task.metric != "cost",
@@ -106,7 +107,7 @@ def _option(name: OptionName, context: PlanningContext, facts: TableFacts, size:
 
 def _split_words(split: SplitChoice, facts: TableFacts, size: Sizes) -> str:
     how = {
-        "stratified": f"Stratified on {count(facts.classes, 'class', 'classes')}",
+        "stratified": f"Stratified on {counted(facts.classes, 'class', 'classes')}",
         "random": "Random rows",
         "group": f"Whole groups of {split.group!r}",
         "time": f"The latest by {split.time!r} held back",
@@ -117,7 +118,7 @@ def _split_words(split: SplitChoice, facts: TableFacts, size: Sizes) -> str:
 
 
 def _checks_words(name: OptionName, facts: TableFacts) -> str:
-    words = f"Associations of {count(facts.features, 'feature')} with the target, events, folds"
+    words = f"Associations of {counted(facts.features, 'feature')} with the target, events, folds"
     if name != "option_a":
         words += ", the assumptions of the chosen model"
     if name == "option_c":
@@ -151,7 +152,7 @@ def _pros(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             name == "option_a",
-            f"Only {count(facts.features, 'test')}, one for each feature, so few false alarms.",
+            f"Only {counted(facts.features, 'test')}, one for each feature, so few false alarms.",
         ),
         (
             name == "option_b" and facts.numbers > 1,
@@ -159,14 +160,14 @@ def _pros(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             name != "option_a" and facts.classes,
-            f"Checks whether one of {count(facts.features, 'feature')} separates the classes.",
+            f"Checks whether one of {counted(facts.features, 'feature')} separates the classes.",
         ),
         (
             name == "option_c",
-            f"Says how stable the {count(facts.features, 'association')} are, and what more "
+            f"Says how stable the {counted(facts.features, 'association')} are, and what more "
             f"than {size.judged} rows would show.",
         ),
-        otherwise=f"Covers {count(facts.features, 'feature')}.",
+        otherwise=f"Covers {counted(facts.features, 'feature')}.",
     )
 
 
@@ -183,7 +184,7 @@ def _cons(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             split.kind == "group" and facts.groups and split.group == _group(facts).name,
-            f"{count(_group(facts).value, 'group')} stand for {facts.rows:,} rows: "
+            f"{counted(_group(facts).value, 'group')} stand for {facts.rows:,} rows: "
             f"the interval gets wider.",
         ),
         (
@@ -200,7 +201,7 @@ def _cons(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes) 
         ),
         (
             name == "option_a" and facts.numbers,
-            f"Says nothing about the shape of {count(facts.numbers, 'number column')}.",
+            f"Says nothing about the shape of {counted(facts.numbers, 'number column')}.",
         ),
         (
             name != "option_a" and facts.features > 1,
@@ -235,7 +236,7 @@ def _risks(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes)
         ),
         (
             facts.duplicates,
-            f"{count(facts.duplicates, 'repeated row')} of {facts.sampled:,}: equal rows stay "
+            f"{counted(facts.duplicates, 'repeated row')} of {facts.sampled:,}: equal rows stay "
             f"on one side.",
         ),
         (
@@ -244,7 +245,7 @@ def _risks(name: OptionName, split: SplitChoice, facts: TableFacts, size: Sizes)
             and split.why != "the group column was given",
             f"{split.group!r} may be no group at all; then option_b has the narrower interval.",
         ),
-        otherwise=f"{count(facts.rows, 'row')} may not be a sample of the cases to come.",
+        otherwise=f"{counted(facts.rows, 'row')} may not be a sample of the cases to come.",
     )
 
 
@@ -267,7 +268,7 @@ def _rationale(
         f"{_rare(facts, mid=True)} has {facts.rare.value:,.0f} of {facts.rows:,} rows, so strata "
         f"keep its share"
         if facts.rare
-        else f"nothing in {count(facts.features, 'feature')} says that rows depend on each other"
+        else f"nothing in {counted(facts.features, 'feature')} says that rows depend on each other"
         if not (facts.groups or facts.dates)
         else f"{names([*[n for n, _ in facts.groups], *facts.dates])} is tested for that first"
     )

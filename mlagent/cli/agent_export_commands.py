@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .output import Json, counted, print_json
+from mlagent.contracts.words import counted
+
+from .output import Json, print_json
 
 
 def register(agents_app: typer.Typer) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlagent.contracts.errors import BadInput, GatesNotMet, MlagentError
+from mlagent.contracts.words import counted
 
 if TYPE_CHECKING:
     from mlagent.content import Content
@@ -173,8 +174,7 @@ def _write(report: PrReport, file: str) -> None:
 
 
 def _gates_not_met(report: PrReport, dry_run: bool) -> GatesNotMet:
-    first, number = report.failed[0], len(report.failed)
-    gates = f"{number} required {'gate' if number == 1 else 'gates'}"
+    first, gates = report.failed[0], counted(len(report.failed), "required gate")
     return GatesNotMet(
         f"Gate {first.name!r}: {first.outcome}: {first.evidence}",
         remedy=f"{gates} did not pass; see the {'printed report' if dry_run else 'comment'}.",

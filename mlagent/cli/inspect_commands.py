@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from .output import Json, console, counted, interval, print_json, signed
+from mlagent.contracts.words import counted
+
+from .output import Json, console, interval, print_json, signed
 from .usage import PlainUsage
 
 runs_app = typer.Typer(help="List, remove or prune runs.", rich_markup_mode=None)
@@ -161,7 +163,7 @@ def board(
         )
     out = console()
     out.print(table)
-    number = f"{found.tries} {'try' if found.tries == 1 else 'tries'}"
+    number = counted(found.tries, "try", "tries")
     out.print(f"seal {found.seal}, dev folds only; {number}: {A_TRY}.", style="dim")
     if found.note:
         out.print(found.note, style="dim")

@@ -93,11 +93,6 @@ def as_dict(record: Any) -> Any:
     return json.loads(record.model_dump_json())
 
 
-def counted(number: int, noun: str) -> str:
-    """'1 row', '2,000 rows'."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def number(value: float) -> str:
     """A score with sensible digits: 0.8453, 41.74, 47,176."""
     size = abs(value)

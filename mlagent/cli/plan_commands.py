@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import MOST_SEED, Json, console, counted, indented, print_json
+from mlagent.contracts.words import counted
+
+from .output import MOST_SEED, Json, console, indented, print_json
 
 if TYPE_CHECKING:
     from mlagent.contracts.plan import Plan

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import MOST_SEED, Json, console, counted, print_json
+from mlagent.contracts.words import counted
+
+from .output import MOST_SEED, Json, console, print_json
 from .usage import PlainUsage
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlagent.contracts.errors import BadInput
+from mlagent.contracts.words import counted
 
 from .engine import Engine, literal
 from .sniff import WHAT_IS_READ, Dialect
@@ -101,18 +102,18 @@ def reread(
         csv.field_size_limit(old)
     relation = csv_relation(literal(str(copy)), width, ",", '"', header=False, clean=True)
     try:
-        counted = engine.rows(f"SELECT count(*) FROM {relation}")[0][0]
+        rows = engine.rows(f"SELECT count(*) FROM {relation}")[0][0]
     except engine_error():
         raise BadInput(
             f"{str(path)!r} cannot be read as CSV: {why}.", remedy=WHAT_IS_READ
         ) from None
-    return relation, counted
+    return relation, rows
 
 
 def _ragged(path: Path, line: int, found: int, width: int) -> NoReturn:
-    cells = "1 cell" if found == 1 else f"{found} cells"
     raise BadInput(
-        f"{str(path)!r} is ragged: line {line} has {cells} where the header has {width} columns.",
+        f"{str(path)!r} is ragged: line {line} has {counted(found, 'cell')} where the "
+        f"header has {counted(width, 'column')}.",
         remedy="Mend that line, or quote cells that hold the delimiter.",
     )
 

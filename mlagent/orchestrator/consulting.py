@@ -25,12 +25,12 @@ from mlagent.contracts.errors import BadInput, Interrupted, MlagentError
 from mlagent.contracts.plan import AgentPlan
 from mlagent.contracts.prices import PriceTable
 from mlagent.contracts.usage import Bill
+from mlagent.contracts.words import counted
 from mlagent.gateway.call_log import CallLog
 from mlagent.gateway.gateway import Gateway, Journal
 from mlagent.gateway.meter import Caps, Meter
 from mlagent.gateway.prices import check_price, load_prices
 from mlagent.gateway.service import AnthropicService, NobodyAsked, require_key
-from mlagent.reports.numbers import counted
 from mlagent.settings import Settings
 from mlagent.store.files import write_json
 

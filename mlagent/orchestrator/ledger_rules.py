@@ -12,6 +12,7 @@ from mlagent.agents.registry import GIVERS
 from mlagent.contracts.contract import AGENT_MEASURES, Clause
 from mlagent.contracts.findings import Analysis, Exploration
 from mlagent.contracts.usage import Spent
+from mlagent.contracts.words import counted
 
 from .ledger_evidence import Case, LedgerEvidence, Outcome, Said
 from .routing import route
@@ -85,7 +86,7 @@ def _routing(case: Case) -> Outcome:
         routed = {r.agent for r in route(example, policy, case.contracts).agents}
         if case.contract.name not in routed:
             return Outcome("fail", f"{example!r} is routed to {sorted(routed)}")
-    return Outcome("pass", f"{len(handles.examples)} example(s) routed here")
+    return Outcome("pass", f"{counted(len(handles.examples), 'example')} routed here")
 
 
 def _boundaries(case: Case) -> Outcome:
@@ -105,7 +106,7 @@ def _inputs(case: Case) -> Outcome:
     if wanted.from_ in GIVERS:
         if not case.jobs:
             return Outcome("not applicable", "no job of this agent ran")
-        return Outcome("pass", f"given to {len(case.jobs)} job(s) by the {wanted.from_}")
+        return Outcome("pass", f"given to {counted(len(case.jobs), 'job')} by the {wanted.from_}")
     return _artifact(case, wanted.artifact, wanted.required)
 
 
@@ -148,7 +149,7 @@ def _read_by_tool(case: Case) -> Outcome:
         return Outcome("fail", f"{strange[0]} is outside the contract")
     if not paths:
         return Outcome("not applicable", "no language model read a file of this run")
-    return Outcome("pass", f"{len(paths)} file(s) read, all inside the contract")
+    return Outcome("pass", f"{counted(len(paths), 'file')} read, all inside the contract")
 
 
 def _writes(case: Case) -> Outcome:
@@ -164,7 +165,7 @@ def _paths(
         return Outcome("not applicable", "no job of this agent ran, or its paths were not recorded")
     if strange := [path for path in used if not may(path) and not may(f"{path}/file")]:
         return Outcome("fail", f"{strange[0]} is outside the contract")
-    return Outcome("pass", f"{len(set(used))} path(s) {verb}, all inside the contract")
+    return Outcome("pass", f"{counted(len(set(used)), 'path')} {verb}, all inside the contract")
 
 
 def _tools(case: Case) -> Outcome:
@@ -174,19 +175,19 @@ def _tools(case: Case) -> Outcome:
     if case.item not in used:
         return Outcome("not applicable", "not used in this run")
     number = used.count(case.item)
-    return Outcome("pass", f"used {number} time(s), nothing outside the list")
+    return Outcome("pass", f"used {counted(number, 'time')}, nothing outside the list")
 
 
 def _resources(case: Case) -> Outcome:
     if not case.jobs:
         return Outcome("not applicable", "no job of this agent ran")
     if case.clause.path == "resources.network":
-        return Outcome("pass", f"{len(case.jobs)} job(s) without a network")
+        return Outcome("pass", f"{counted(len(case.jobs), 'job')} without a network")
     name = LIMITS[case.clause.path]
     most = max(float(getattr(job.limits, name)) for job in case.jobs)
     allowed = float(case.clause.value)
     said: Said = "pass" if most <= allowed else "fail"
-    return Outcome(said, f"largest limit of {len(case.jobs)} job(s): {most:g}")
+    return Outcome(said, f"largest limit of {counted(len(case.jobs), 'job')}: {most:g}")
 
 
 def _privacy(case: Case) -> Outcome:

@@ -15,6 +15,7 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.findings import Analysis, Exploration, ValidationPlan
 from mlagent.contracts.plan import ColumnChoice
 from mlagent.contracts.task import TaskSpec
+from mlagent.contracts.words import counted
 from mlagent.data.door import Table, open_table
 from mlagent.data.drift import spread_of
 from mlagent.data.frames import concatenate
@@ -30,7 +31,6 @@ from mlagent.referee.split import (
     make_folds,
     seal_from_test_file,
 )
-from mlagent.reports.numbers import counted
 
 from .rows import RunTable
 from .state import Bench, State
@@ -370,7 +370,7 @@ def folds_within(
         each: seconds for one fit when there are so many.
     """
     folds, repeats = fold_count(rows, vault_share, kind)
-    why = f"{rows:,} dev rows: {folds} fold{'s' if folds > 1 else ''} x {repeats}"
+    why = f"{rows:,} dev rows: {counted(folds, 'fold')} x {repeats}"
     seconds = each(folds * repeats)
     if repeats > 1 and seconds < LEAST_FOLD_S:
         why = (

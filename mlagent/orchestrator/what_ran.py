@@ -12,6 +12,7 @@ from typing import Any
 
 from mlagent.agents.ml_engineer import CandidateFolder, Fitted
 from mlagent.contracts.base import Role
+from mlagent.contracts.words import counted
 
 from .state import State
 
@@ -31,18 +32,18 @@ def what_ran(state: State, candidate: CandidateFolder, fitted: Fitted) -> dict[R
         if looked.rows_used == looked.rows:
             rows = f"all {looked.rows:,} dev rows"
         said["data-explorer"] = (
-            f"looked at {rows} and {count(len(looked.looks), 'column')}; "
-            f"{count(len(looked.findings), 'finding')}."
+            f"looked at {rows} and {counted(len(looked.looks), 'column')}; "
+            f"{counted(len(looked.findings), 'finding')}."
         )
     if (found := state.analysis) is not None:
         plan = found.validation_plan
-        folds = count(plan.folds, "fold") + (f" x {plan.repeats}" if plan.repeats > 1 else "")
+        folds = counted(plan.folds, "fold") + (f" x {plan.repeats}" if plan.repeats > 1 else "")
         judged = f"{len(state.judged):,} judged rows" if len(state.judged) else "judged out of fold"
         said["statistical-analyst"] = (
             f"{plan.kind} split of {len(state.dev) + len(state.judged):,} rows: {len(state.dev):,} "
             f"dev rows in {folds}, {judged}; "
-            f"{count(len(found.checks), 'check')}, "
-            f"{count(len(found.associations), 'association')} tested."
+            f"{counted(len(found.checks), 'check')}, "
+            f"{counted(len(found.associations), 'association')} tested."
         )
     said["ml-engineer"] = what_ships(state, candidate, fitted)
     return said
@@ -56,7 +57,7 @@ def what_ships(state: State, candidate: CandidateFolder, fitted: Fitted) -> str:
     schedule = in_words(fitted.schedule or {})
     return (
         f"{candidate.name} ships{instead}{f' ({title})' if title else ''}: "
-        f"{count(len(state.features), 'feature')}, fitted on {len(state.dev):,} rows in "
+        f"{counted(len(state.features), 'feature')}, fitted on {len(state.dev):,} rows in "
         f"{fitted.fit_seconds:.1f} s.{f' By its own schedule: {schedule}.' if schedule else ''}"
     )
 
@@ -84,7 +85,7 @@ def in_words(schedule: Mapping[str, Any]) -> str:
         names = [*names[:MOST_MEMBERS], f"{len(names) - MOST_MEMBERS} more"]
     trials = schedule.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool):
-        names.append(count(trials, "trial"))
+        names.append(counted(trials, "trial"))
     return ", ".join(names)
 
 
@@ -92,8 +93,3 @@ def one_line(text: str) -> str:
     """Printable, one line, cut."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
-
-
-def count(number: int, what: str) -> str:
-    """'1 fold', '3 folds'."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

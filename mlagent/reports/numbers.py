@@ -10,6 +10,7 @@ import math
 
 from mlagent.contracts.evaluation import Difference, Score
 from mlagent.contracts.metrics import METRICS
+from mlagent.contracts.words import counted as counted
 
 NOTHING = "–"
 BOUNDED = frozenset(
@@ -67,11 +68,6 @@ def difference(found: Difference, metric: str) -> str:
 def count(value: int | None) -> str:
     """47,176."""
     return NOTHING if value is None else f"{value:,}"
-
-
-def counted(value: int, noun: str, plural: str = "") -> str:
-    """'1 row', '2,000 rows', '3 tries'."""
-    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
 def share(value: float | None) -> str:
