@@ -118,18 +118,18 @@ class Meter:
         usd = price.bound(prompt, answer)
         self.check_time()
         with self._lock:
-            for account in self._accounts(agent):
-                if lacking := account.lacking(prompt + answer, usd):
-                    raise BudgetSpent(
-                        f"No further call: {lacking}.",
-                        remedy="--max-usd, --max-tokens and --max-calls are the run's caps; an "
-                        "agent's are in its contract.",
-                    )
+            self._check(agent, prompt + answer, usd)
             for account in self._accounts(agent):
                 account.calls += 1
                 account.held_tokens += prompt + answer
                 account.held_usd += usd
         return Reservation(agent, model, prompt + answer, usd)
+
+    def check_left(self, agent: str) -> None:
+        """Raises BudgetSpent when not even the smallest call could be sent any more."""
+        self.check_time()
+        with self._lock:
+            self._check(agent, 1, 0.0)
 
     def check_time(self, wait_s: float = 0.0) -> None:
         """Raises BudgetSpent when after so many seconds no call may be sent."""
@@ -168,6 +168,15 @@ class Meter:
     def _accounts(self, agent: str) -> list[_Account]:
         own = self._agents.get(agent)
         return [self._all] if own is None else [self._all, own]
+
+    def _check(self, agent: str, tokens: int, usd: float) -> None:
+        for account in self._accounts(agent):
+            if lacking := account.lacking(tokens, usd):
+                raise BudgetSpent(
+                    f"No further call: {lacking}.",
+                    remedy="--max-usd, --max-tokens and --max-calls are the run's caps; an "
+                    "agent's are in its contract.",
+                )
 
     def _end(self, held: Reservation, tokens: int, usd: float) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ and a resumed search uses it as it was. Does not change the candidate: it says w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain, zip_longest
 from typing import NamedTuple
 
@@ -32,11 +33,15 @@ class Part(NamedTuple):
     without: frozenset[str] = frozenset()
 
 
-def ablate(here: Search, node: Node, search_s: float) -> Node:
+def ablate(
+    here: Search, node: Node, search_s: float, check_call: Callable[[], object] = lambda: None
+) -> Node:
     """The node with what its parts are worth; () where there was no time or nothing to take out.
 
     Args:
         search_s: seconds of the whole search.
+        check_call: raises when no call is left that could be told the result: then nothing is
+            measured.
     """
     if node.ablation is not None:
         return node
@@ -44,6 +49,7 @@ def ablate(here: Search, node: Node, search_s: float) -> Node:
     file = f"{home_of(bench.run, node.name).relative_to(bench.run.path)}/{FILE}"
     known = _earlier(here, node, file)
     if known is None:
+        check_call()
         known, spent = (), here.ablation_s
         for number, part in enumerate(_parts(here, node)):
             if here.ablation_s + here.scoring_s[node.id] > SHARE * search_s or bench.stop():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import partial
 
 from mlagent.agents.claude_engineer import Made, Shown, rules_of, write_candidate
 from mlagent.agents.ml_engineer import CandidateFolder, at_once
@@ -123,6 +124,7 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
         rules = rules_of(bench.desk.content, contract)
         facts = facts_of(state, share_rows(bench, state))
         tools = tools_of(bench, state, here.mask)
+        check_call = partial(gateway.meter.check_left, contract.name)
         while True:
             again = len(here.nodes) <= before.nodes
             if before.stopped is not None and not again:
@@ -136,7 +138,7 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
                 return why
             if step.operator == "improve":
                 parent = step.parents[0]
-                here.nodes[parent] = ablate(here, here.nodes[parent], share)
+                here.nodes[parent] = ablate(here, here.nodes[parent], share, check_call)
                 _write(here)
                 if bench.stop() or (not again and _no_time(here, until)):
                     continue

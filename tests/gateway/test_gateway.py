@@ -324,6 +324,15 @@ def test_without_room_nothing_is_sent(api: MessagesApi, make: Make, caps: Caps, 
     assert api.kept == []
 
 
+def test_whether_any_call_is_left_is_known_before_its_prompt_is(make: Make) -> None:
+    for caps in (Caps(calls=1), Caps(tokens=12)):
+        bench = make(caps)
+        bench.meter.check_left("ml-engineer")
+        bench.meter.book("ml-engineer", tokens=12, usd=0.01)
+        with pytest.raises(BudgetSpent, match="No further call: the run"):
+            bench.meter.check_left("ml-engineer")
+
+
 def test_a_large_prompt_is_counted_before_it_is_refused(api: MessagesApi, make: Make) -> None:
     text = "word " * 4_000  # 20,000 bytes, 5,000 tokens by the server's count
     bench = make(Caps(tokens=8_000))

@@ -20,6 +20,7 @@ from mlagent.contracts.evaluation import Difference, Score
 from mlagent.contracts.findings import ColumnRoles, Exploration, RoleFound
 from mlagent.contracts.search import Ablated, Node, SearchTree
 from mlagent.contracts.task import TaskSpec
+from mlagent.gateway.meter import BudgetSpent
 from mlagent.orchestrator import ablating
 from mlagent.orchestrator.ablating import MOST_PARTS, SHARE, ablate
 from mlagent.orchestrator.dev_scores import OutOfFold
@@ -275,6 +276,19 @@ def test_a_candidate_is_measured_once_also_after_a_kill(here: Search, score: Sco
     assert here.ablation_s == 2 * 10.0 * MOST_PARTS, "its time counts again in a new process"
     other = ablate(here, node(code_sha256="1" * 64), 0.0)
     assert other.ablation == (), "other code, and no time"
+
+
+def test_nothing_is_measured_for_a_question_that_cannot_be_asked(
+    here: Search, score: Scorer
+) -> None:
+    def spent() -> None:
+        raise BudgetSpent("No further call: the run may make 3 calls, and made them.")
+
+    with pytest.raises(BudgetSpent):
+        ablate(here, node(), 1_000.0, spent)
+    assert score.asked == []
+    first = ablate(here, node(), 1_000.0)
+    assert ablate(here, node(), 0.0, spent).ablation == first.ablation, "it was asked with this"
 
 
 def test_ctrl_c_ends_it_and_half_of_it_is_not_kept(here: Search, score: Scorer) -> None:

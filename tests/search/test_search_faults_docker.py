@@ -57,22 +57,24 @@ RECALL = (
 )
 
 
-@pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
-    play: Callable[[Script], MessagesApi], execute: Run, name: str
+    play: Callable[[Script], MessagesApi], execute: Run
 ) -> None:
-    code = HOSTILE[name] + (RECALL if name == "memorises" else ANSWER)
-    play(lambda body, number: submit(code))
-    done = execute("execute", "--author", "both", "--budget", "300s", "--max-calls", "1", *FLAGS)
+    """One after the other in one search: what the one did is no matter for the next."""
+    codes = [code + (RECALL if name == "memorises" else ANSWER) for name, code in HOSTILE.items()]
+    play(lambda body, number: submit(codes[number - 1]))
+    caps = ("--max-calls", str(len(codes)))
+    done = execute("execute", "--author", "both", "--budget", "300s", *caps, *FLAGS)
     folder, told = finished(done)
-    node = tree_of(folder).nodes[1]
-    if name in ("forges", "memorises"):
-        assert node.score is not None
-        assert 0.4 < node.score.value < 0.6
-    else:
-        assert node.score is None
-        assert node.outcome.startswith("no score")
-    assert told["manifest"]["model_name"] != "claude-01"
+    (_, *nodes) = tree_of(folder).nodes
+    for name, node in zip(HOSTILE, nodes, strict=True):
+        if name in ("forges", "memorises"):
+            assert node.score is not None, (name, node.outcome)
+            assert 0.4 < node.score.value < 0.6, name
+        else:
+            assert node.score is None, name
+            assert node.outcome.startswith("no score"), (name, node.outcome)
+    assert told["manifest"]["model_name"] in ("option_a", "linear")
 
 
 @pytest.mark.parametrize(
