@@ -35,7 +35,7 @@ from mlagent.store.runs import RunFolder
 from .execution import execute
 from .handed_in import keep
 from .plan_flow import PLAN_FILE
-from .planning import load_policies, read_plan, review_again
+from .planning import load_policies, read_plan, refuse_no_go, review_again
 from .preparing import check_test
 from .replaying import schedules
 from .requesting import ExecuteFlags, check_data, make_request
@@ -77,13 +77,13 @@ def execute_here(
     content = Content()
     opened = open_sandbox(content, _least_trusted(content, request))
     with closing(cast(Any, opened.sandbox)):
-        check_review(content, request, opened.sandbox, force=flags.force)
+        if not flags.force:
+            check_review(content, request, opened.sandbox)
         return _execute(project, settings, content, opened, request, flags, make_progress, started)
 
 
-def check_review(content: Content, request: Request, sandbox: Sandbox, *, force: bool) -> None:
-    """Review the plan as it now stands, after edits. Raises BadInput for a no-go without
-    `force`."""
+def check_review(content: Content, request: Request, sandbox: Sandbox) -> None:
+    """Review the plan as it now stands, after edits. Raises BadInput for a no-go."""
     plan = request.plan.model_copy(update={"selection": dict(request.selection)})
     review = review_again(
         plan,
@@ -93,12 +93,7 @@ def check_review(content: Content, request: Request, sandbox: Sandbox, *, force:
         tier=sandbox.tier,
         code=_least_trusted(content, request),
     )
-    if review.decision == "no-go" and not force:
-        found = "; ".join(f"{item.kind}: {item.what}" for item in review.conflicts)
-        raise BadInput(
-            f"The review says no-go: {' '.join(review.reasons)} {found}".rstrip(),
-            remedy="Mend the plan, or run it anyway with --force.",
-        )
+    refuse_no_go(review, "Mend the plan, or run it anyway with --force.")
 
 
 def _least_trusted(content: Content, request: Request) -> CodeClass:

@@ -185,6 +185,21 @@ def review_again(
     return review(proposal, contracts, policies)
 
 
+def refuse_no_go(review: Review, way_out: str, say: Callable[[str], str] = str) -> None:
+    """Raises BadInput for a no-go.
+
+    Args:
+        way_out: what the user can do, in the words of the door: a flag, an argument.
+        say: how the door shows text that stands in a plan, cut or on one line.
+    """
+    if review.decision == "no-go":
+        found = "; ".join(f"{item.kind}: {item.what}" for item in review.conflicts)
+        raise BadInput(
+            say(f"The review says no-go: {' '.join(review.reasons)} {found}".rstrip()),
+            remedy=way_out,
+        )
+
+
 def context_of(plan: Plan, *, packages: Mapping[str, str] | None = None) -> PlanningContext:
     """What the agents would see if they planned from this file again."""
     machine = plan.machine or Machine(

@@ -14,10 +14,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))
 from planning_tables import CONTRACTS, POLICIES, churn, houses, plan_of
 
 from mlagent.content import Content
+from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import SEVERITY, Plan, Review
 from mlagent.contracts.policy import ExecutionPolicy, Policies, ReviewPolicy
 from mlagent.documents import dump_yaml, load_yaml, validate_record
-from mlagent.orchestrator.planning import review_again
+from mlagent.orchestrator.planning import refuse_no_go, review_again
 
 PACKAGES = dict.fromkeys(
     ["pandas", "numpy", "scipy", "scikit-learn", "lightgbm", "optuna", "catboost"], "1"
@@ -280,3 +281,11 @@ def test_every_key_of_the_policy_is_used() -> None:
         (lacking, ("buffers", "high_risk"), 10),
     ):
         assert reviewed(subject, changed(*path, value=value)) != reviewed(subject), path
+
+
+def test_a_no_go_is_refused_with_the_way_out_and_the_words_of_the_door() -> None:
+    stopped = reviewed(needs(made(), "ml-engineer", "artifact: embeddings"))
+    with pytest.raises(BadInput) as refused:
+        refuse_no_go(stopped, "Use the back door.", say=lambda text: text[:21])
+    assert str(refused.value) == "The review says no-go Use the back door."
+    refuse_no_go(reviewed(made()), "There is none to use.")

@@ -20,7 +20,7 @@ from mlagent.contracts.plan import Plan
 from mlagent.orchestrator.execute_flow import spent_before, unfinished
 from mlagent.orchestrator.handed_in import read_source
 from mlagent.orchestrator.plan_flow import PLAN_FILE
-from mlagent.orchestrator.planning import load_policies, read_plan, review_again
+from mlagent.orchestrator.planning import load_policies, read_plan, refuse_no_go, review_again
 from mlagent.orchestrator.requesting import check_data
 from mlagent.orchestrator.wiring import planned_packages
 from mlagent.settings import parse_duration, parse_vault
@@ -259,12 +259,8 @@ def check_go(plan: Plan, select: dict[str, str]) -> None:
     review = review_again(
         chosen, load_contracts(content), load_policies(content), packages=planned_packages()
     )
-    if review.decision == "no-go":
-        found = "; ".join(f"{item.kind}: {item.what}" for item in review.conflicts)
-        raise BadInput(
-            clip(f"The review says no-go: {' '.join(review.reasons)} {found}", 600),
-            remedy="Mend the plan, or ask the user whether to run it anyway, with force=true.",
-        )
+    way_out = "Mend the plan, or ask the user whether to run it anyway, with force=true."
+    refuse_no_go(review, way_out, say=lambda text: clip(text, 600))
 
 
 @asynccontextmanager
