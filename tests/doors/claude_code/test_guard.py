@@ -10,51 +10,19 @@ from typing import Any
 
 import pytest
 import typer
+from guarded import ENGINEER, EXPLORER, POLICY, make_project, problem
 
-from mlagent.agents.registry import load_contracts
 from mlagent.cli.main import app
-from mlagent.content import Content
 from mlagent.doors.claude_code.hook.command_line import command_problem
 from mlagent.doors.claude_code.hook.guard import JUDGED, tool_problem
-from mlagent.doors.claude_code.policy import compile_policy, load_work
-
-POLICY = compile_policy(
-    Content(), load_contracts(Content()), load_work(Content())
-).model_dump(mode="json")  # fmt: skip
-ENGINEER = POLICY["agents"]["ml-engineer"]
-EXPLORER = POLICY["agents"]["data-explorer"]
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with a table, a candidate, a finished run and links that lead astray."""
-    root = tmp_path / "project"
-    for folder in ("candidates/one", "runs/r1/artifacts/data-explorer", "runs/r1/predictions"):
-        (root / folder).mkdir(parents=True)
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "secret.txt").write_text("s")
-    (outside / "solution.py").write_text("s")
-    for file in ("churn.csv", "plan.yaml", "candidates/one/solution.py", "runs/r1/seal.json"):
-        (root / file).write_text("x")
-    (root / ".git").mkdir()
-    for file in (".env", ".git/config", "runs/r1/predictions/vault.parquet"):
-        (root / file).write_text("truth")
-    (root / "below/runs/r2").mkdir(parents=True)
-    (root / "below/runs/r2/vault.parquet").write_text("truth")
-    (root / "linked.parquet").symlink_to(root / "runs/r1/predictions/vault.parquet")
-    (root / "runs/r1/board.json").symlink_to(root / "churn.csv")
-    (root / "mlagent.yaml").symlink_to(outside / "secret.txt")
-    (root / "candidates/away").symlink_to(outside)
-    (root / "candidates/two").mkdir()
-    (root / "candidates/two/solution.py").symlink_to(root / "churn.csv")
+    """The one that Claude Code is open in."""
+    root = make_project(tmp_path)
     monkeypatch.setenv("CLAUDE_PROJECT_DIR", str(root))
     return root
-
-
-def problem(project: Path, tool: str, agent: dict[str, Any] = ENGINEER, **given: Any) -> str | None:
-    event = {"tool_name": tool, "tool_input": given, "cwd": str(project)}
-    return tool_problem(event, agent)
 
 
 @pytest.mark.parametrize(
@@ -90,67 +58,6 @@ def test_tables_seals_and_what_a_link_hides_are_not_readable(project: Path, path
         said = problem(project, "Read", file_path=name)
         assert said, name
     assert problem(project, "Grep", pattern="x", path=path or ".")
-
-
-@pytest.fixture
-def several(project: Path) -> Path:
-    """A repository with two projects of mlagent below, and a folder that is none."""
-    plan = "# Written by `mlagent plan`.\nschema: mlagent/plan/v1\n"
-    for name in ("services/churn", "services/prices", "other"):
-        for folder in ("runs/r1/artifacts/ml-engineer", "runs/r1/predictions", "candidates/one"):
-            (project / name / folder).mkdir(parents=True)
-        for file in ("t.csv", "runs/r1/evaluation.json", "candidates/one/solution.py"):
-            (project / name / file).write_text("x")
-    (project / "services/churn/plan.yaml").write_text(plan)
-    (project / "services/prices/.mlagent/seals").mkdir(parents=True)
-    (project / "other/plan.yaml").write_text("steps: [deploy]\n")
-    (project / "runs/r1/artifacts/plan.yaml").write_text(plan)
-    (project / "runs/r1/predictions/plan.yaml").write_text(plan)
-    return project
-
-
-@pytest.mark.parametrize("below", ["services/churn", "services/prices"])
-def test_a_project_below_the_repository_is_as_readable_as_one_at_its_root(
-    several: Path, below: str
-) -> None:
-    for file in ("plan.yaml", "runs/r1/evaluation.json", "candidates/one/solution.py"):
-        assert problem(several, "Read", file_path=f"{below}/{file}") is None
-        event = {"tool_name": "Read", "cwd": str(several / below)}
-        assert tool_problem({**event, "tool_input": {"file_path": file}}, ENGINEER) is None
-    assert problem(several, "Grep", pattern="x", path=f"{below}/runs/r1/artifacts") is None
-    assert problem(several, "Write", file_path=f"{below}/candidates/two/solution.py") is None
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "services/churn/t.csv",
-        "services/churn/runs/r1/seal.json",
-        "services/churn/runs/r1/predictions/vault.parquet",
-        "services/prices/.mlagent/seals/a.json",
-        "services/churn/.env",
-        "services/churn/candidates/one/notes.md",
-        "services/plan.yaml",
-        "other/plan.yaml",
-        "other/runs/r1/evaluation.json",
-        "runs/r1/predictions/plan.yaml",
-        "below/runs/r2/vault.parquet",
-    ],
-)
-def test_tables_and_records_of_a_project_below_stay_closed(several: Path, path: str) -> None:
-    assert problem(several, "Read", file_path=path)
-    assert problem(several, "Grep", pattern="x", path=path)
-
-
-def test_a_link_does_not_make_a_project(several: Path) -> None:
-    (several / "other/.mlagent").symlink_to(several / "services/prices/.mlagent")
-    assert problem(several, "Read", file_path="other/runs/r1/evaluation.json")
-    (several / "other/.mlagent").unlink()
-    (several / "other/plan.yaml").unlink()
-    (several / "other/plan.yaml").symlink_to(several / "services/churn/plan.yaml")
-    assert problem(several, "Read", file_path="other/runs/r1/evaluation.json")
-    for path in ("services", "services/churn", "services/churn/runs", "services/churn/runs/r1"):
-        assert problem(several, "Grep", pattern="x", path=path)
 
 
 def test_only_the_engineer_writes_and_only_its_candidate(project: Path) -> None:
