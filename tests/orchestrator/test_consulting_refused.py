@@ -1,0 +1,117 @@
+"""A service that cannot be asked: no usable key, address, price or limit is refused before anything
+is done; a busy one is waited for, an absent one named."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from consultations import KEY, Run, Team, bill_here, plan_here
+
+from mlagent.cli.main import main
+from mlagent.testing.messages_api import Fails, MessagesApi
+
+
+def executed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *flags: str
+) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["mlagent", "execute", *flags])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(str(left.value.code)), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("ANTHROPIC_BASE_URL", "nonsense", "ANTHROPIC_BASE_URL 'nonsense' cannot be used"),
+        ("ANTHROPIC_BASE_URL", "ftp://x", "ANTHROPIC_BASE_URL 'ftp://x' cannot be used"),
+        ("ANTHROPIC_BASE_URL", "http://[::1", "ANTHROPIC_BASE_URL 'http://[::1' cannot be used"),
+        ("ANTHROPIC_API_KEY", "sk-ant two", "ANTHROPIC_API_KEY cannot be sent"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "execute"])
+def test_what_cannot_reach_a_service_is_refused_before_anything_is_done(
+    api: MessagesApi,
+    planned: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    name: str,
+    given: str,
+    said: str,
+) -> None:
+    assert planned()[0] == 0
+    before = Path("plan.yaml").read_bytes()
+    monkeypatch.setenv(name, given)
+    if command == "plan":
+        code, _, err = planned("--author", "claude")
+    else:
+        code, err = executed(monkeypatch, capsys, "--author", "both")
+    assert code == 2
+    assert said in err
+    assert "sk-ant" not in err
+    assert not Path("plans/calls").exists()
+    assert not Path("runs").exists()
+    assert Path("plan.yaml").read_bytes() == before
+
+
+def test_dollars_without_end_are_refused(
+    api: MessagesApi,
+    planned: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, err = planned("--author", "claude", "--max-usd", "inf")
+    assert code == 2
+    assert "inf dollars (--max-usd) are no limit" in err
+    assert planned()[0] == 0
+    code, err = executed(monkeypatch, capsys, "--author", "both", "--max-usd", "inf")
+    assert code == 2
+    assert "inf dollars (--max-usd) are no limit" in err
+    assert api.kept == []
+
+
+def test_a_price_that_cannot_be_one_is_refused(api: MessagesApi, planned: Run) -> None:
+    Path("mlagent.yaml").write_text(
+        "schema: mlagent/settings/v1\nmodels: {balanced: mine}\n"
+        "prices: {mine: {input: 1, output: 1.0e+308, cache_write: 1, cache_read: 1}}\n"
+    )
+    code, _, err = planned("--author", "claude")
+    assert code == 2
+    assert "The price of the model 'mine' cannot be right: output is $1e+308" in err
+    assert "mlagent.yaml" in err
+    assert api.kept == []
+
+
+def test_a_service_that_is_not_there_is_named_beside_the_cap(
+    planned: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr("mlagent.gateway.gateway.FIRST_WAIT_S", 0.01)
+    code, _, err = planned("--author", "claude", "--max-calls", "3")
+    assert code == 0
+    notes = plan_here().notes
+    assert len(notes) == 3
+    for note in notes:
+        assert "may make 3 calls, and made them; the last attempt failed" in note
+        assert "the service cannot be reached" in note
+    assert (bill_here().total.calls, bill_here().total.usd) == (3, 0)
+
+
+def test_a_busy_service_is_waited_for(
+    api: MessagesApi, planned: Run, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = team.answer
+    busy = Fails(529, "overloaded_error", retry_after="0")
+    team.answer = lambda body, n: busy if n == 1 else good(body, n)
+    monkeypatch.setattr("mlagent.gateway.gateway.FIRST_WAIT_S", 0.01)
+    assert planned("--author", "claude")[0] == 0
+    assert plan_here().notes == ()
+    assert bill_here().total.calls == 6
