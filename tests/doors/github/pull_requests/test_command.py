@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,10 +117,13 @@ FAULTS = {
     "bad token": ("401 Bad credentials", "GITHUB_TOKEN"),
     "no such number": ("404 Not Found", "Check that pull request 7 of octo/churn exists"),
     "moved": ("301", "--repo OWNER/NAME"),
-    "broken": ("502", "githubstatus"),
     "never answered": ("no usable answer", "githubstatus"),
+}
+LASTING = {
+    "broken": ("502", "githubstatus"),
     "no connection": ("GitHub did not answer", "Check the connection and GITHUB_API_URL"),
 }
+"""Tried again for seconds, as they might pass."""
 
 
 @pytest.mark.parametrize("what", FAULTS)
@@ -134,18 +139,21 @@ def test_a_fault_that_somebody_can_mend_is_an_error_and_the_report_is_kept(
         env["GITHUB_TOKEN"] = "ghp_expired"
     elif what == "no such number":
         github.pulls.clear()
-    elif what == "no connection":
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            env["GITHUB_API_URL"] = f"http://127.0.0.1:{unused.getsockname()[1]}"
     elif what == "moved":
         github.faults.append(Fault("GET", "/pulls/7", 301, "Moved Permanently", times=99))
-    elif what == "broken":
-        github.faults.append(Fault("GET", "/pulls/7", 502, times=99))
     else:
         github.faults.append(Fault("POST", "comments", 500, times=99))
     done = command(heads.folder, "pr-comment", "--json", str(file), **env)
-    said, way_out = FAULTS[what]
+    is_an_error_and_the_report_is_kept(done, FAULTS[what], file, summary if summed else None)
+
+
+Ended = subprocess.CompletedProcess[str]
+
+
+def is_an_error_and_the_report_is_kept(
+    done: Ended, wanted: tuple[str, str], file: Path, summary: Path | None
+) -> None:
+    said, way_out = wanted
     assert done.returncode == 1
     assert said in done.stderr
     assert way_out in done.stderr
@@ -153,9 +161,50 @@ def test_a_fault_that_somebody_can_mend_is_an_error_and_the_report_is_kept(
     assert "Traceback" not in done.stderr
     assert "ghp_expired" not in done.stdout + done.stderr
     assert PrReport.model_validate_json(file.read_text(), strict=True).verdict == "better"
-    kept = summary.read_text() if summed else done.stdout
+    kept = done.stdout if summary is None else summary.read_text()
     assert "### ✅ Better than the base" in kept
-    assert ("in the job summary" if summed else "in the output") in done.stderr
+    assert ("in the output" if summary is None else "in the job summary") in done.stderr
+
+
+@pytest.fixture(scope="module")
+def waited(
+    template: Heads, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, bool], tuple[Ended, Path]]:
+    """What each lasting fault came to, and the folder of its files. All wait at the same time."""
+    home = tmp_path_factory.mktemp("waited")
+    heads = Heads(home / "project", template.base, template.head, template.base_run)
+    shutil.copytree(template.folder, heads.folder)
+    add_run(heads, "better")
+    cases = [(what, summed) for what in LASTING for summed in (True, False)]
+
+    def post(case: tuple[str, bool]) -> tuple[Ended, Path]:
+        what, summed = case
+        place = home / f"{what}, {summed}"
+        place.mkdir()
+        env = pull_event(place / "event.json", heads)
+        env["GITHUB_API_URL"] = github.url if what == "broken" else nobody
+        if summed:
+            env["GITHUB_STEP_SUMMARY"] = str(place / "summary.md")
+        words = ("pr-comment", "--json", str(place / "report.json"))
+        return mlagent(heads.folder, *words, **env), place
+
+    with FakeGitHub() as github, socket.socket() as unused, ThreadPoolExecutor() as pool:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        github.actions("job-token")
+        github.pull(7, [heads.head], heads.base)
+        github.faults.append(Fault("GET", "/pulls/7", 502, times=99))
+        return dict(zip(cases, pool.map(post, cases), strict=True))
+
+
+@pytest.mark.parametrize("what", LASTING)
+@pytest.mark.parametrize("summed", [True, False])
+def test_a_fault_that_lasts_is_such_an_error_too(
+    waited: dict[tuple[str, bool], tuple[Ended, Path]], what: str, summed: bool
+) -> None:
+    done, place = waited[what, summed]
+    summary = place / "summary.md" if summed else None
+    is_an_error_and_the_report_is_kept(done, LASTING[what], place / "report.json", summary)
 
 
 def test_stdout_holds_one_document_also_when_the_comment_and_a_gate_fail(
