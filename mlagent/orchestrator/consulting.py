@@ -29,12 +29,13 @@ from mlagent.contracts.words import counted
 from mlagent.gateway.call_log import CallLog
 from mlagent.gateway.gateway import Gateway, Journal
 from mlagent.gateway.meter import Caps, Meter
-from mlagent.gateway.prices import check_price, load_prices
+from mlagent.gateway.prices import load_prices
 from mlagent.gateway.service import AnthropicService, NobodyAsked, require_key
 from mlagent.settings import Settings
 from mlagent.store.files import write_json
 
 from .planning import Consult
+from .settings_check import check_prices
 from .signals import on_ctrl_c
 from .state import StopFlag
 
@@ -129,8 +130,7 @@ def consult_claude(
         BadInput: a key, an address or a price that cannot be used.
     """
     require_key()
-    for name, price in settings.prices.items():
-        check_price(name, price)
+    check_prices(settings)
     prices = load_prices(content, settings)
 
     def consult(

@@ -39,7 +39,7 @@ from .planning import load_policies, read_plan, refuse_no_go, review_again
 from .preparing import check_test
 from .replaying import schedules
 from .requesting import ExecuteFlags, check_data, make_request
-from .settings_check import changed_prices, check_settings
+from .settings_check import changed_prices, check_prices, check_settings
 from .state import Request, State, StopFlag
 from .wiring import Opened, build_bench, host_packages, interruptible, open_sandbox
 
@@ -74,6 +74,7 @@ def execute_here(
     check_test(State(request, request.plan.task))
     if request.author != "template" and not request.ask_no_more:
         require_key()
+        check_prices(settings)
     content = Content()
     opened = open_sandbox(content, _least_trusted(content, request))
     with closing(cast(Any, opened.sandbox)):

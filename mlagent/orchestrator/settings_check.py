@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.task import TaskSpec
+from mlagent.gateway.prices import check_price
 from mlagent.referee.scoring import MIDDLE, cost_matrix
 from mlagent.settings import FILE, Settings
 
@@ -51,6 +52,13 @@ def check_settings(settings: Settings, task: TaskSpec) -> None:
                 "does not have.",
                 remedy=f"Take a metric of this task: {allowed}.",
             )
+
+
+def check_prices(settings: Settings) -> None:
+    """No price of a model in mlagent.yaml is beyond what a service takes, used here or not; asked
+    before anything is fitted or sent. Raises BadInput."""
+    for model, rates in settings.prices.items():
+        check_price(model, rates)
 
 
 def changed_prices(settings: Settings, task: TaskSpec) -> str:

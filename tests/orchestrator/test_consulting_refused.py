@@ -74,15 +74,40 @@ def test_dollars_without_end_are_refused(
     assert api.kept == []
 
 
-def test_a_price_that_cannot_be_one_is_refused(api: MessagesApi, planned: Run) -> None:
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ("1.0e+308", "The price of the model 'mine' cannot be right: output is $1e+308"),
+        ("1.0e+12", "The price of the model 'mine' cannot be right: output is $1e+12"),
+        ("-1", "prices.mine.output"),
+        (".nan", "prices.mine.output"),
+        ("dear", "prices.mine.output"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "execute"])
+def test_a_price_that_cannot_be_one_is_refused_before_anything_is_done(
+    api: MessagesApi,
+    planned: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    price: str,
+    said: str,
+) -> None:
+    if command == "execute":
+        assert planned()[0] == 0
     Path("mlagent.yaml").write_text(
         "schema: mlagent/settings/v1\nmodels: {balanced: mine}\n"
-        "prices: {mine: {input: 1, output: 1.0e+308, cache_write: 1, cache_read: 1}}\n"
+        f"prices: {{mine: {{input: 1, output: {price}, cache_write: 1, cache_read: 1}}}}\n"
     )
-    code, _, err = planned("--author", "claude")
+    if command == "plan":
+        code, _, err = planned("--author", "claude")
+    else:
+        code, err = executed(monkeypatch, capsys, "--author", "both")
     assert code == 2
-    assert "The price of the model 'mine' cannot be right: output is $1e+308" in err
+    assert said in err
     assert "mlagent.yaml" in err
+    assert not Path("runs").exists()
     assert api.kept == []
 
 
