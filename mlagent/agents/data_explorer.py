@@ -15,6 +15,7 @@ from mlagent.contracts.plan import ColumnChoice, OptionName
 from mlagent.contracts.task import TaskSpec
 
 from .jobs import Desk
+from .look_request import look_request
 
 SCRIPT = "templates/explore/explore.py"
 
@@ -38,20 +39,11 @@ def explore(
         wall_s: seconds until the job is ended.
     """
     request: dict[str, Any] = {
-        "task": task.model_dump(mode="json"),
+        **look_request(task, option, wall_s),
         "columns": {
             name: {"role": choice.role, "dtype": choice.dtype, "why": "as planned"}
             for name, choice in columns.items()
         },
-        "option": option,
-        "target": task.target,
-        "classes": list(task.classes),
-        "seed": task.seed,
-        "max_rows": {"option_a": 10_000, "option_b": 50_000, "option_c": 200_000}[option],
-        "id_columns": list(task.id_columns),
-        "group": task.group,
-        "time": task.time,
-        "budget_s": round(wall_s * 0.8, 1),
     }
     return desk.script(
         "data-explorer",

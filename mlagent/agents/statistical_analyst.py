@@ -15,6 +15,7 @@ from mlagent.contracts.plan import OptionName
 from mlagent.contracts.task import TaskSpec
 
 from .jobs import Desk
+from .look_request import look_request
 
 SCRIPT = "templates/analyse/analyse.py"
 
@@ -39,24 +40,15 @@ def analyse(
         into: run folder's artifacts/statistical-analyst.
     """
     request: dict[str, Any] = {
-        "task": task.model_dump(mode="json"),
+        **look_request(task, option, wall_s),
         "columns": {
             name: {"role": found.role, "dtype": found.dtype, "why": found.why}
             for name, found in exploration.roles.columns.items()
         },
         "roles": exploration.roles.model_dump(mode="json"),
-        "option": option,
-        "target": task.target,
-        "classes": list(task.classes),
-        "seed": task.seed,
-        "max_rows": {"option_a": 10_000, "option_b": 50_000, "option_c": 200_000}[option],
-        "id_columns": list(task.id_columns),
-        "group": task.group,
-        "time": task.time,
         "engineer_option": engineer_option,
         "validation_plan": proposed.model_dump(mode="json"),
         "detectable_difference": proposed.detectable_difference,
-        "budget_s": round(wall_s * 0.8, 1),
     }
     return desk.script(
         "statistical-analyst",
