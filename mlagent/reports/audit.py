@@ -172,6 +172,17 @@ def ledger(data: ReportData) -> dict[str, Any]:
     }
 
 
+def table(data: ReportData) -> dict[str, Any]:
+    """Which table it was, and what was noted when it was read."""
+    return {
+        "path": data.data.path,
+        "rows": count(data.data.rows),
+        "columns": count(len(data.data.columns)),
+        "sha": data.data.sha256[:12],
+        "notes": data.data.notes,
+    }
+
+
 def plans(data: ReportData) -> list[dict[str, str]]:
     """What each agent's option was planned to be, why, and what ran."""
     found = []

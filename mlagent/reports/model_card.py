@@ -86,13 +86,7 @@ def card_values(data: ReportData) -> dict[str, Any]:
         "seed": data.environment.seed,
         "threads": data.environment.threads,
         "plans": audit.plans(data),
-        "data": {
-            "path": data.data.path,
-            "rows": count(data.data.rows),
-            "columns": count(len(data.data.columns)),
-            "sha": data.data.sha256[:12],
-            "notes": data.data.notes,
-        },
+        "data": audit.table(data),
         "slice_columns": [
             {"column": item.column, "why": item.why}
             for item in (data.analysis.slices if data.analysis else ())
