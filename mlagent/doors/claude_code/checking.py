@@ -111,14 +111,7 @@ def _look(folder: Path, strict: bool) -> _Seen:
     plugin = place == "plugin"
     parts = list(checked_parts(folder)) if strict and plugin else []
     settings = _settings_folders(root, place)
-    lapsed = _lapsed(root, place)
-    if strict and lapsed:
-        rules = tuple(broken("enforced", said) for said in lapsed)
-        parts.append(CheckedPart(file="exported.json", rules=rules))
-    warnings = [] if strict else lapsed
     named = read_named(folder, named_agents(folder, manifest_of(folder))) if plugin else []
-    if plugin and not _has_documents(root) and not named:
-        return _Seen([], parts, [], settings, warnings)
     sources = read_sources(root) if not plugin or _has_documents(root) else Sources((), ())
     in_agents = _is_agents_folder(root)
     loaded: list[tuple[Source, Loaded]] = []
@@ -139,12 +132,12 @@ def _look(folder: Path, strict: bool) -> _Seen:
             loaded.append((source, seen))
     loaded += [(item, load(item.data, item.name)) for item in named if isinstance(item, Source)]
     files += [_checked(source, seen, loaded, place, strict) for source, seen in loaded]
+    lapsed = list(not_enforced(root.parent, [item for item, _ in loaded], plugin=plugin))
+    if strict and lapsed:
+        rules = tuple(broken("enforced", said) for said in lapsed)
+        parts.append(CheckedPart(file="exported.json", rules=rules))
+    warnings = [] if strict else lapsed
     return _Seen(sorted(files, key=lambda file: file.file), parts, skipped, settings, warnings)
-
-
-def _lapsed(root: Path, place: Place) -> list[str]:
-    """What no longer holds the contracts of an export that was made into this place."""
-    return list(not_enforced(root.parent, plugin=place == "plugin"))
 
 
 def _look_at_market(folder: Path, strict: bool) -> _Seen:

@@ -2,13 +2,14 @@
 
 Guarantees: each file that `exported.json` names and that is missing or was changed since gets a
 sentence, and so does each event for which Claude Code starts no hook of the export. Line ends do
-not count, and an agent that was taken away needs no contract. Does not look for somebody who
+not count, and an agent that was taken away needs no contract. A subagent of an export that lies
+where none was made, as a copy does, is named. Does not look for somebody who
 changed `exported.json` as well, nor at .gitattributes, which may be the user's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from mlagent.contracts.claude_code import ClaudeCodeExport
 from mlagent.contracts.errors import BadInput
 from mlagent.documents import load_json, validate_record
 
+from .agent_text import GENERATED
 from .files import PLACES, Scope, hook_groups, text_sha256
 from .hooks_off import NAMES
 from .settings_merge import MARKS
+from .sources import Source
 
 LEFT_TO_OTHERS = (".gitattributes", "README.md", "LICENSE", "plugin.json", ".mcp.json", "SKILL.md")
 """Names that hold nothing: the user's, or judged by `plugin_strict`."""
@@ -31,14 +34,22 @@ def record_of_export(root: Path, *, plugin: bool) -> Path | None:
     return file if file.is_file() else None
 
 
-def not_enforced(root: Path, *, plugin: bool) -> Iterator[str]:
+def not_enforced(root: Path, agents: Iterable[Source], *, plugin: bool) -> Iterator[str]:
     """A sentence for everything that no longer holds the contracts.
 
     Args:
         root: the `.claude` folder, the user's one, or the plugin.
+        agents: the subagent files there.
     """
     file = record_of_export(root, plugin=plugin)
     if file is None:
+        inside_plugin = record_of_export(root, plugin=True) is not None
+        for agent in agents:
+            if GENERATED.encode() in agent.data and not inside_plugin:
+                yield (
+                    f"{agent.name} was written by `mlagent agents export` for another place: its "
+                    "hooks are not here, so nothing holds its contract; export into this place."
+                )
         return
     record = _read(file)
     if record is None:

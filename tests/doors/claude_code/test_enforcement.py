@@ -135,3 +135,23 @@ def test_the_command_says_it(tmp_path: Path) -> None:
     strict = run_mlagent(tmp_path, "agents", "check", ".", "--strict")
     assert strict.returncode == 2
     assert "BROKEN      exported.json" in strict.stdout
+
+
+def test_a_copied_subagent_is_held_by_nothing(tmp_path: Path) -> None:
+    export(tmp_path / "from", "project")
+    there = tmp_path / "to" / ".claude" / "agents"
+    there.mkdir(parents=True)
+    for file in (tmp_path / "from" / ".claude" / "agents").glob("*.md"):
+        (there / file.name).write_bytes(file.read_bytes())
+    (there / "mine.md").write_text(
+        '---\nname: mine\ndescription: "Counts. Use it for counts."\n---\n\nDo.\n'
+    )
+    found = said(tmp_path / "to", "project")
+    assert [sentence.partition(" ")[0] for sentence in found] == [
+        "data-explorer.md",
+        "ml-engineer.md",
+        "statistical-analyst.md",
+    ]
+    assert all("nothing holds its contract" in sentence for sentence in found)
+    export(tmp_path / "to", "project")
+    assert said(tmp_path / "to", "project") == []
