@@ -29,6 +29,8 @@ EXECUTE = """Examples:
   mlagent execute --candidate my_candidate --mine      (judge and package your own code)
 
   mlagent execute --resume                   (goes on with the latest unfinished run)
+
+  mlagent execute --resume 20260131-0930     (goes on with this one)
 """
 
 
@@ -53,7 +55,10 @@ def make_progress(budget_s: float, *, as_json: bool) -> LiveProgress | PlainProg
 
 
 def execute(
-    plan: Annotated[Path | None, typer.Argument(help="Default: plan.yaml here.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Argument(help="Default: plan.yaml here. With --resume a run; default: the latest."),
+    ] = None,
     select: Annotated[
         list[str] | None, typer.Option(help="agent=option, such as ml-engineer=option_a.")
     ] = None,
@@ -104,6 +109,9 @@ def execute(
     from mlagent.orchestrator.requesting import ExecuteFlags
     from mlagent.settings import parse_duration
 
+    run = None
+    if resume and plan is not None and not plan.is_file():  # a plan file is refused further on
+        plan, run = None, str(plan)
     flags = ExecuteFlags(
         plan=plan,
         select=tuple(select or ()),
@@ -121,6 +129,7 @@ def execute(
         share_rows=share_rows,
         replay=replay,
         resume=resume,
+        run=run,
         force=force,
     )
     finished = execute_here(

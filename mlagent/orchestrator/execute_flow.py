@@ -65,7 +65,7 @@ def execute_here(
     """
     started = time.monotonic() if started is None else started
     project, settings = Project(folder), read_settings(folder)
-    earlier = unfinished(project) if flags.resume else None
+    earlier = _earlier(project, flags)
     plan_path = earlier.path / "plan.yaml" if earlier else (flags.plan or folder / PLAN_FILE)
     plan = read_plan(plan_path)
     check_settings(settings, plan.task)
@@ -116,7 +116,7 @@ def _execute(
     make_progress: MakeProgress,
     started: float,
 ) -> Finished:
-    earlier = unfinished(project) if flags.resume else None
+    earlier = _earlier(project, flags)
     plan = request.plan
     progress = make_progress(request.budget_s)
     stop = StopFlag()
@@ -230,6 +230,34 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
             return repo.head.commit.hexsha, repo.is_dirty()
     except (GitError, ValueError, OSError, subprocess.SubprocessError):
         return None, None
+
+
+def _earlier(project: Project, flags: ExecuteFlags) -> RunFolder | None:
+    """The run that `--resume` goes on with: the named one, else the latest unfinished one."""
+    if not flags.resume:
+        return None
+    return unfinished(project) if flags.run is None else resumable(project, flags.run)
+
+
+def resumable(project: Project, name: str) -> RunFolder:
+    """The unfinished run of this name; no other run is looked at.
+
+    Raises:
+        BadInput: no such run here, or one that cannot go on.
+    """
+    run = project.runs.find(name, finished=False)
+    if run.path.resolve().parent != project.runs.root.resolve():
+        why = f"is no run of {str(project.runs.root)!r}"
+    elif run.finished:
+        why = "is finished: there is nothing to go on with"
+    elif not (run.path / "plan.yaml").exists() or not _resumable(run):
+        why = "is a try, or what it was given cannot be used: going on would end the same way"
+    else:
+        return run
+    raise BadInput(
+        f"Run {run.id} {why}.",
+        remedy="`mlagent runs` lists what is unfinished; a new one starts with: mlagent execute",
+    )
 
 
 def unfinished(project: Project) -> RunFolder:

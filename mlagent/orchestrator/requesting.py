@@ -53,6 +53,7 @@ class ExecuteFlags:
     share_rows: bool = False
     replay: str | None = None
     resume: bool = False
+    run: str | None = None
     force: bool = False
 
 

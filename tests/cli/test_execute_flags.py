@@ -32,6 +32,8 @@ from mlagent.testing.tables import build_tree, churn_frame
         (("--test", "nope.csv"), "'nope.csv'"),
         (("--replay", "20200101"), "'20200101'"),
         (("--resume",), "no unfinished run"),
+        (("--resume", "20200101"), "No run named '20200101'"),
+        (("20200101", "--resume"), "No run named '20200101'"),
         (("--share-rows",), "--share-rows is said of Claude"),
     ],
 )

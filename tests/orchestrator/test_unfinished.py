@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlagent.contracts.errors import BadInput
-from mlagent.orchestrator.execute_flow import unfinished
+from mlagent.orchestrator.execute_flow import resumable, unfinished
 from mlagent.orchestrator.looking import list_runs
 from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
@@ -48,3 +48,42 @@ def test_a_run_that_bad_input_ended_is_listed_as_refused(tmp_path: Path) -> None
     damaged = begun(project, 3, ("run.start", {"command": "execute"}), ("phase.failed", refused))
     (tmp_path / "runs" / damaged / "journal.jsonl").write_text("nothing\n")
     assert [row.state for row in list_runs(tmp_path)] == ["refused", "unfinished", "unfinished"]
+
+
+EXECUTE: tuple[str, dict[str, object]] = ("run.start", {"command": "execute"})
+
+
+def test_a_named_run_goes_on_beside_a_later_and_a_damaged_one(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    wanted, later, damaged = (begun(project, minute, EXECUTE) for minute in (1, 2, 3))
+    assert resumable(project, wanted).id == wanted
+    assert unfinished(project).id == damaged
+    (tmp_path / "runs" / damaged / "journal.jsonl").write_text("nothing\n")
+    with pytest.raises(BadInput, match="not a journal event"):
+        unfinished(project)
+    assert resumable(project, wanted).id == wanted
+    assert resumable(project, later[:-1]).id == later
+    with pytest.raises(BadInput, match="not a journal event"):
+        resumable(project, damaged)
+
+
+def test_a_run_that_cannot_go_on_is_refused_by_name(tmp_path: Path) -> None:
+    project = Project(tmp_path / "here")
+    finished, tried = (
+        begun(project, 1, EXECUTE),
+        begun(project, 2, ("run.start", {"command": "try"})),
+    )
+    (project.runs.root / finished / "manifest.json").touch()
+    refused = begun(project, 3, EXECUTE, ("phase.failed", {"error": "BadInput"}))
+    elsewhere = Project(tmp_path / "there")
+    strange = elsewhere.runs.root / begun(elsewhere, 4, EXECUTE)
+    for name, said in (
+        (finished, "is finished: there is nothing to go on with"),
+        (tried, "is a try"),
+        (refused, "going on would end the same way"),
+        (str(strange), "is no run of"),
+        ("20200101", "No run named '20200101'"),
+        ("2026", "Several runs named '2026'"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            resumable(project, name)
