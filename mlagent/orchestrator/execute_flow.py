@@ -26,12 +26,14 @@ from mlagent.contracts.plan import Plan
 from mlagent.contracts.ports import CodeClass, Progress, Sandbox
 from mlagent.contracts.run import Environment
 from mlagent.documents import dump_yaml
+from mlagent.gateway.prices import load_prices
 from mlagent.gateway.service import require_key
 from mlagent.settings import Settings, read_settings
 from mlagent.store.journal import FileJournal, ended_by_bad_input, read_journal
 from mlagent.store.project import Project
 from mlagent.store.runs import RunFolder
 
+from .consulting import model_of
 from .execution import execute
 from .handed_in import keep
 from .plan_flow import PLAN_FILE
@@ -72,10 +74,11 @@ def execute_here(
     request = make_request(project, plan, plan_path, flags, earlier)
     check_data(folder, plan)
     check_test(State(request, request.plan.task))
+    content = Content()
     if request.author != "template" and not request.ask_no_more:
         require_key()
         check_prices(settings)
-    content = Content()
+        model_of(load_contracts(content)["ml-engineer"], load_prices(content, settings))
     opened = open_sandbox(content, _least_trusted(content, request))
     with closing(cast(Any, opened.sandbox)):
         if not flags.force:

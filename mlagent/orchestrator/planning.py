@@ -195,7 +195,7 @@ def refuse_no_go(review: Review, way_out: str, say: Callable[[str], str] = str) 
     if review.decision == "no-go":
         found = "; ".join(f"{item.kind}: {item.what}" for item in review.conflicts)
         raise BadInput(
-            say(f"The review says no-go: {' '.join(review.reasons)} {found}".rstrip()),
+            say(f"The review says no-go: {found}"),
             remedy=way_out,
         )
 

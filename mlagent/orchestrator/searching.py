@@ -18,11 +18,11 @@ from mlagent.agents.ml_engineer import CandidateFolder, at_once
 from mlagent.agents.table_text import classes_told
 from mlagent.contracts.errors import Interrupted, MlagentError
 from mlagent.contracts.search import TREE, Node
+from mlagent.contracts.words import counted
 from mlagent.gateway.call_log import CALLS
 from mlagent.gateway.gateway import Gateway
 from mlagent.gateway.prices import load_prices
 from mlagent.referee.metrics import Truth
-from mlagent.reports.numbers import counted
 from mlagent.store.files import write_json
 from mlagent.store.journal import read_journal
 

@@ -10,7 +10,6 @@ import math
 
 from mlagent.contracts.evaluation import Difference, Score
 from mlagent.contracts.metrics import METRICS
-from mlagent.contracts.words import counted as counted
 
 NOTHING = "–"
 BOUNDED = frozenset(

@@ -111,6 +111,21 @@ def test_a_price_that_cannot_be_one_is_refused_before_anything_is_done(
     assert api.kept == []
 
 
+def test_execute_refuses_a_model_without_a_price_before_anything_is_done(
+    api: MessagesApi,
+    planned: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert planned()[0] == 0
+    Path("mlagent.yaml").write_text("schema: mlagent/settings/v1\nmodels: {balanced: mine}\n")
+    code, err = executed(monkeypatch, capsys, "--author", "both")
+    assert code == 2
+    assert "There is no price for the model 'mine'" in err
+    assert not Path("runs").exists()
+    assert api.kept == []
+
+
 def test_a_service_that_is_not_there_is_named_beside_the_cap(
     planned: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -288,4 +288,8 @@ def test_a_no_go_is_refused_with_the_way_out_and_the_words_of_the_door() -> None
     with pytest.raises(BadInput) as refused:
         refuse_no_go(stopped, "Use the back door.", say=lambda text: text[:21])
     assert str(refused.value) == "The review says no-go Use the back door."
+    with pytest.raises(BadInput) as whole:
+        refuse_no_go(stopped, "")
+    (conflict,) = (one for one in stopped.conflicts if one.severity == "critical")
+    assert str(whole.value).count(conflict.what) == 1
     refuse_no_go(reviewed(made()), "There is none to use.")

@@ -14,6 +14,7 @@ from mlagent.content import Content
 from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.evaluation import Evaluation, Gate, Score
 from mlagent.contracts.plan import Plan
+from mlagent.contracts.words import counted
 from mlagent.reports import numbers
 
 from .commands import USAGE
@@ -124,8 +125,8 @@ def _plan_values(done: PlanDone) -> dict[str, Any]:
         "target": plan.task.target or "",
         "metric": plan.task.metric or "",
         "table": plan.data.path if plan.data else "",
-        "rows": Safe(numbers.counted(plan.data.rows if plan.data else 0, "row")),
-        "columns": Safe(numbers.counted(len(plan.data.columns) if plan.data else 0, "column")),
+        "rows": Safe(counted(plan.data.rows if plan.data else 0, "row")),
+        "columns": Safe(counted(len(plan.data.columns) if plan.data else 0, "column")),
         "refused": [{"what": one.what, "why": one.why} for one in plan.routing.refused],
         "options": _options(plan),
         "decision": plan.review.decision,
@@ -174,9 +175,9 @@ def _execute_values(done: ExecuteDone) -> dict[str, Any]:
         ],
         "difference": Safe(numbers.difference(found.difference_to_linear, metric)),
         "difference_verdict": found.difference_to_linear.verdict,
-        "rows": Safe(numbers.counted(found.model.n, "judged row")),
+        "rows": Safe(counted(found.model.n, "judged row")),
         "opening": found.seal.opening,
-        "tries": Safe(numbers.counted(found.tries, "try", "tries")),
+        "tries": Safe(counted(found.tries, "try", "tries")),
         "tier": manifest.tier,
         "wall": Safe(numbers.seconds(manifest.wall_s)),
         "budget": Safe(numbers.seconds(manifest.budget_s)),

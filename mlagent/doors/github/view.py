@@ -9,6 +9,7 @@ from mlagent.contracts.drift import DataDifference
 from mlagent.contracts.evaluation import Score
 from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.pr_report import PrGate, PrReport
+from mlagent.contracts.words import counted
 from mlagent.reports import numbers
 
 from . import plots
@@ -164,7 +165,7 @@ def _judged(report: PrReport) -> str:
         "test file": ("row of the test file", "rows of the test file"),
         "out-of-fold": ("row, out-of-fold", "rows, out-of-fold"),
     }[report.head.judged_on]
-    return numbers.counted(report.rows, *kind)
+    return counted(report.rows, *kind)
 
 
 def commits(report: PrReport) -> list[tuple[Safe, Safe]]:
@@ -261,11 +262,11 @@ def data_values(data: DataDifference) -> dict[str, Any]:
         "why": data.not_measured,
         "rows_before": NOTHING if data.rows_before is None else Safe(f"{data.rows_before:,}"),
         "rows_after": Safe(f"{data.rows_after:,}"),
-        "all_rows": Safe(numbers.counted(data.rows_after, "row")),
+        "all_rows": Safe(counted(data.rows_after, "row")),
         "added": data.added,
         "removed": data.removed,
         "retyped": data.retyped,
-        "compared": Safe(numbers.counted(data.compared, "column")),
+        "compared": Safe(counted(data.compared, "column")),
         "moved": Safe(str(sum(one.level in ("moderate", "large") for one in moved))),
         "columns": [
             {
@@ -308,7 +309,7 @@ def cost_values(report: PrReport) -> dict[str, Any]:
         "wall": Safe(numbers.seconds(cost.wall_s)),
         "budget": Safe(numbers.seconds(cost.budget_s)),
         "base_wall": None if cost.base_wall_s is None else Safe(numbers.seconds(cost.base_wall_s)),
-        "threads": Safe(numbers.counted(cost.threads, "thread")),
+        "threads": Safe(counted(cost.threads, "thread")),
         "model_mb": Safe(numbers.number(cost.model_mb)),
         "predict": Safe(numbers.seconds(cost.predict_seconds)),
         "language_model": cost.language_model,
