@@ -11,13 +11,12 @@ import anyio
 import pytest
 import yaml
 from mcp.shared.exceptions import MCPError
+from mcp_clients import MODES
 from mcp_types import INVALID_PARAMS, ElicitRequestFormParams, ElicitResult
 
 from mlagent.store.journal import FileJournal
 from mlagent.store.runs import Runs
 from mlagent.testing.tables import build_tree
-
-MODES = ("auto", "legacy")
 
 
 class User:

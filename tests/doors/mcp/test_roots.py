@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_clients import MODES
 
 from mlagent.contracts.errors import BadInput
 from mlagent.doors.mcp.roots import place_of, roots_of_client, roots_without_client
 from mlagent.testing.tables import build_tree, churn_frame, write_csv
 
-MODES = ("auto", "legacy")
 OUTSIDE = "outside the folders that this client allows"
 SECRET = "SECRET-4711"
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_clients import MODES
 
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.run import Manifest
 from mlagent.documents import read_record
 
-MODES = ("auto", "legacy")
 READING = {
     "mlagent_profile",
     "mlagent_review_plan",
