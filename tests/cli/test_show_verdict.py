@@ -10,10 +10,10 @@ import pytest
 
 from mlagent.cli.run_commands import show_verdict
 from mlagent.contracts.evaluation import Difference, Evaluation, Gate, Score, SealRef
-from mlagent.contracts.run import Manifest
 from mlagent.store.files import write_json
 from mlagent.store.journal import FileJournal
 from mlagent.store.runs import RunFolder
+from mlagent.testing.manifests import small_manifest
 
 SCORE = Score(value=0.85, low=0.83, high=0.87, n=998)
 SAME = Difference(value=0.0, low=0.0, high=0.0, verdict="not distinguishable")
@@ -44,25 +44,7 @@ def shown(
         "verdict": "linear: ROC AUC 0.85. A note of the verdict.",
     }
     evaluation = Evaluation(**(values | more))
-    manifest = Manifest(
-        run="r-1",
-        kind="execute",
-        created="",
-        finished="",
-        wall_s=wall_s,
-        budget_s=20.0,
-        mlagent="0",
-        task="",
-        data_sha256="a" * 64,
-        seal="s",
-        opening=1,
-        tier="T3",
-        model_name="linear",
-        model_sha256=None,
-        verdict="",
-        journal_head="",
-        journal_events=2,
-    )
+    manifest = small_manifest(run="r-1", wall_s=wall_s, budget_s=20.0, journal_events=2)
     write_json(run.path / "manifest.json", manifest)
     notes = ("A note of the verdict.", "A later note.")
     show_verdict(SimpleNamespace(run=run, evaluation=evaluation, notes=notes))

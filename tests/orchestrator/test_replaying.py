@@ -11,7 +11,6 @@ import pytest
 
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import Plan
-from mlagent.contracts.run import Manifest
 from mlagent.documents import dump_yaml
 from mlagent.orchestrator.fitting import overrun
 from mlagent.orchestrator.plan_flow import PlanFlags, make_plan_here
@@ -21,6 +20,7 @@ from mlagent.orchestrator.state import Request
 from mlagent.store.files import write_json
 from mlagent.store.journal import FileJournal
 from mlagent.store.project import Project
+from mlagent.testing.manifests import small_manifest
 from mlagent.testing.tables import churn_frame, write_csv
 
 STARTED: dict[str, Any] = {
@@ -54,24 +54,12 @@ def finished_run(folder: Path, plan: Plan, **changes: Any) -> str:
     assert plan.data is not None
     run.write(
         "manifest.json",
-        Manifest(
+        small_manifest(
             run=run.id,
-            kind="execute",
-            created="",
-            finished="",
             wall_s=20,
             budget_s=24.4,
-            mlagent="",
-            task="churn model",
             data_sha256=plan.data.sha256,
-            seal="s",
-            opening=1,
-            tier="T0",
             model_name="option_a",
-            model_sha256=None,
-            verdict="",
-            journal_head="",
-            journal_events=1,
         ),
     )
     return run.id

@@ -8,6 +8,7 @@ from mlagent.contracts.policy import Overrun
 from mlagent.contracts.run import JournalEvent, Manifest
 from mlagent.orchestrator.timing import over_budget, phase_seconds
 from mlagent.store.journal import FileJournal, read_journal
+from mlagent.testing.manifests import small_manifest
 
 OVERRUN = Overrun(factor=1.1, seconds=3, strict_from_s=30)
 
@@ -22,25 +23,7 @@ def journal(path: Path, *events: tuple[float, str, str]) -> list[JournalEvent]:
 
 
 def finished(wall_s: float, budget_s: float = 20.0) -> Manifest:
-    return Manifest(
-        run="r",
-        kind="execute",
-        created="",
-        finished="",
-        wall_s=wall_s,
-        budget_s=budget_s,
-        mlagent="0",
-        task="",
-        data_sha256="a" * 64,
-        seal="s",
-        opening=1,
-        tier="T3",
-        model_name="linear",
-        model_sha256=None,
-        verdict="",
-        journal_head="",
-        journal_events=0,
-    )
+    return small_manifest(wall_s=wall_s, budget_s=budget_s)
 
 
 def test_a_late_run_says_what_took_the_time_by_phase(tmp_path: Path) -> None:

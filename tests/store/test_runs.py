@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.run import Manifest
 from mlagent.store.files import write_atomically
 from mlagent.store.runs import RunFolder, Runs
+from mlagent.testing.manifests import small_manifest
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -19,28 +19,7 @@ def make(runs: Runs, *, kind: str = "execute", finished: bool = True) -> RunFold
     run = runs.create(NOW)
     (run.path / "journal.jsonl").write_text("")
     if finished:
-        run.write(
-            "manifest.json",
-            Manifest(
-                run=run.id,
-                kind=kind,
-                created="2026-03-01T12:00:00+00:00",
-                finished="2026-03-01T12:01:00+00:00",
-                wall_s=60,
-                budget_s=60,
-                mlagent="0",
-                task="t",
-                data_sha256="0" * 64,
-                seal="s",
-                opening=1,
-                tier="T0",
-                model_name="linear",
-                model_sha256=None,
-                verdict="v",
-                journal_head="0" * 64,
-                journal_events=1,
-            ),
-        )
+        run.write("manifest.json", small_manifest(run=run.id, kind=kind))
     return run
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mlagent.content import Content
-from mlagent.contracts.run import Manifest
 from mlagent.doors.github.answers import Answers
 from mlagent.doors.github.queue import Job
 from mlagent.doors.github.work import ExecuteDone
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
 from mlagent.referee.metrics import Truth
+from mlagent.testing.manifests import small_manifest
 
 ROWS = 200
 JOB = Job(1, "d", "a/b", 1, 1, "a", 1, "", "running", "1" * 40, "2" * 40, 1, "", None)
@@ -38,26 +38,7 @@ def done(model_name: str) -> ExecuteDone:
             draws=50,
         )
     )
-    manifest = Manifest(
-        schema_="mlagent/manifest/v1",
-        run="20990101-000000-00",
-        kind="execute",
-        created="2099-01-01T00:00:00Z",
-        finished="2099-01-01T00:01:00Z",
-        wall_s=8.0,
-        budget_s=10.0,
-        mlagent="0",
-        task="churn",
-        data_sha256="0" * 64,
-        seal="0" * 16,
-        opening=1,
-        tier="T0",
-        model_name=model_name,
-        model_sha256=None,
-        verdict=evaluation.verdict,
-        journal_head="0",
-        journal_events=1,
-    )
+    manifest = small_manifest(model_name=model_name, verdict=evaluation.verdict)
     return ExecuteDone(evaluation, manifest, (), ())
 
 
