@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from searches import (
     started,
     submit,
     tree_of,
+    waving,
 )
 
 from mlagent.contracts.search import SearchTree
@@ -77,27 +80,44 @@ def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
     assert told["manifest"]["model_name"] in ("option_a", "linear")
 
 
-@pytest.mark.parametrize(
-    ("words", "script", "said"),
-    [
-        (("--max-usd", "0"), None, "$0.0000 of $0 left"),
-        ((), Fails(401, "authentication_error", "invalid x-api-key"), "authentication_error"),
-        ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
-        ((), [says("I will not")], "no candidate has a score"),
-    ],
-)
-def test_money_and_service_end_a_search_in_a_sentence(
-    play: Callable[[Script], MessagesApi],
-    execute: Run,
-    words: tuple[str, ...],
-    script: Any,
-    said: str,
-) -> None:
-    play(lambda body, number: script)
-    done = execute("execute", "--author", "claude", "--budget", "40s", *words, *FLAGS)
-    folder, told = finished(done)
+ENDS: dict[str, tuple[tuple[str, ...], Any, str]] = {
+    "no money": (("--max-usd", "0"), None, "$0.0000 of $0 left"),
+    "a bad key": (
+        (),
+        Fails(401, "authentication_error", "invalid x-api-key"),
+        "authentication_error",
+    ),
+    "no such model": ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
+    "no code": ((), [says("I will not")], "no candidate has a score"),
+}
+Ended = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """What each of these came to; two at a time."""
+    planned = tmp_path_factory.mktemp("planned")
+    waving().to_csv(planned / "churn.csv", index=False)
+    assert run_mlagent(planned, "plan", "churn model").returncode == 0
+
+    def run(what: str) -> Ended:
+        more, answer, _ = ENDS[what]
+        place = planned.with_name(f"{planned.name}-{what.replace(' ', '-')}")
+        shutil.copytree(planned, place)
+        words = ("execute", "--author", "claude", "--budget", "120s", *more, *FLAGS)
+        with messages_api(lambda body: answer, strict=True, keys=(KEY,)) as api:
+            access = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url}
+            return run_mlagent(place, *words, environment=access, longest_s=300.0)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(ENDS, pool.map(run, ENDS), strict=True))
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_money_and_service_end_a_search_in_a_sentence(ended: dict[str, Ended], what: str) -> None:
+    folder, told = finished(ended[what])
     assert told["manifest"]["model_name"] in ("option_a", "linear")
-    assert said in (folder / "report.html").read_text()
+    assert ENDS[what][2] in (folder / "report.html").read_text()
 
 
 def test_when_the_money_is_gone_the_best_so_far_stands(
@@ -144,7 +164,7 @@ def test_a_search_that_had_ended_is_not_opened_again(
     play: Callable[[Script], MessagesApi], execute: Run, api: MessagesApi, tmp_path: Path
 ) -> None:
     """Killed in the fit; finished without a key, with the answers that there are."""
-    play(lambda body, number: submit(GOOD if number == 2 else PLAIN + f"# {number}\n"))
+    play(lambda body, number: submit(GOOD if number == 2 else BROKEN))
     words = ("execute", "--author", "both", "--budget", "120s", "--max-calls", "2", *FLAGS)
     child = started(words, api, tmp_path)
     while child.poll() is None and not reached(tmp_path, "search.done"):
@@ -213,18 +233,14 @@ def compared(folder: Path) -> tuple[Any, list[tuple[Any, ...]]]:
 def test_killed_at_five_points_it_has_the_same_tree_and_the_same_bill(
     execute: Run, tmp_path: Path
 ) -> None:
-    """One of the kills is in the middle of a call; the others wherever the dice say."""
+    """One of the kills is in the middle of a call; the others wherever the dice say. Beside it runs
+    the search that nobody kills."""
     words = ("execute", "--author", "both", "--budget", "600s", *FLAGS)
     whole, again = tmp_path / "whole", tmp_path / "again"
     for place in (whole, again):
         place.mkdir()
         for name in ("churn.csv", "plan.yaml"):
             (place / name).write_bytes((tmp_path / name).read_bytes())
-    with messages_api(deterministic, strict=True, keys=(KEY,)) as api:
-        child = started(words, api, whole)
-        out, err = child.communicate(timeout=400)
-        assert child.returncode == 0, err
-        reference = Path(json.loads(out)["folder"])
     dice = random.Random(20)
     points = [dice.randint(5, 40) for _ in range(4)]
     children: list[subprocess.Popen[str]] = []
@@ -237,7 +253,11 @@ def test_killed_at_five_points_it_has_the_same_tree_and_the_same_bill(
             return Fails(500)  # nobody is there to read it
         return deterministic(body)
 
-    with messages_api(script, strict=True, keys=(KEY,)) as api:
+    with (
+        messages_api(deterministic, strict=True, keys=(KEY,)) as undisturbed,
+        messages_api(script, strict=True, keys=(KEY,)) as api,
+    ):
+        beside = started(words, undisturbed, whole)
         kills = 0
         for turn in range(12):
             before = lines_in(again)
@@ -250,6 +270,9 @@ def test_killed_at_five_points_it_has_the_same_tree_and_the_same_bill(
                 break
             assert children[-1].returncode == -signal.SIGKILL, err
             kills += 1
+        told, err = beside.communicate(timeout=400)
+        assert beside.returncode == 0, err
+    reference = Path(json.loads(told)["folder"])
     assert kills == 5
     assert not in_flight
     killed = Path(json.loads(out)["folder"])
