@@ -22,26 +22,26 @@ KEY = "sk-ant-test-searching"
 CANARY = "zq-canary-7731"
 GOOD = """\
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 SPEED = 40
 
 
 def waves(table):
-    return np.sin(SPEED * table["x1"] * table["x2"]).to_numpy().reshape(-1, 1)
+    return np.sin(SPEED * table["x1"] * table["x2"])
 
 
 def fit(train, spec):
-    return LogisticRegression().fit(waves(train), train[spec["target"]] == spec["classes"][1])
+    left = train[spec["target"]] == spec["classes"][1]
+    return left.groupby(waves(train) > 0).mean()
 
 
 def predict(model, features):
-    return model.predict_proba(waves(features))[:, 1]
+    return (waves(features) > 0).map(model).fillna(0.5).to_numpy()
 """
 PLAIN = GOOD.replace("SPEED = 40", "SPEED = 3")
 BROKEN = PLAIN.replace(
-    "    return LogisticRegression()",
-    "    raise ValueError(str(train['note'][0]))\n    return LogisticRegression()",
+    "    return left",
+    "    raise ValueError(str(train['note'][0]))\n    return left",
 )
 ANSWER = "\n\ndef predict(model, features):\n    return [0.5] * len(features)\n"
 

@@ -55,7 +55,7 @@ def test_a_search_with_failures_beats_the_floor_and_is_packaged(
     play: Callable[[Script], MessagesApi], execute: Run, tmp_path: Path
 ) -> None:
     api = play(clever)
-    caps = ("--max-usd", "5", "--max-calls", "5")
+    caps = ("--max-usd", "5", "--max-calls", "7")
     done = execute("execute", "--author", "both", "--budget", "300s", *caps, *FLAGS)
     folder, told = finished(done)
     tree = tree_of(folder)

@@ -6,12 +6,10 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,6 @@ from searches import (
     started,
     submit,
     tree_of,
-    waving,
 )
 
 from mlagent.contracts.search import SearchTree
@@ -80,44 +77,27 @@ def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
     assert told["manifest"]["model_name"] in ("option_a", "linear")
 
 
-ENDS: dict[str, tuple[tuple[str, ...], Any, str]] = {
-    "no money": (("--max-usd", "0"), None, "$0.0000 of $0 left"),
-    "a bad key": (
-        (),
-        Fails(401, "authentication_error", "invalid x-api-key"),
-        "authentication_error",
-    ),
-    "no such model": ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
-    "no code": ((), [says("I will not")], "no candidate has a score"),
-}
-Ended = subprocess.CompletedProcess[str]
-
-
-@pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
-    """What each of these came to; two at a time."""
-    planned = tmp_path_factory.mktemp("planned")
-    waving().to_csv(planned / "churn.csv", index=False)
-    assert run_mlagent(planned, "plan", "churn model").returncode == 0
-
-    def run(what: str) -> Ended:
-        more, answer, _ = ENDS[what]
-        place = planned.with_name(f"{planned.name}-{what.replace(' ', '-')}")
-        shutil.copytree(planned, place)
-        words = ("execute", "--author", "claude", "--budget", "120s", *more, *FLAGS)
-        with messages_api(lambda body: answer, strict=True, keys=(KEY,)) as api:
-            access = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url}
-            return run_mlagent(place, *words, environment=access, longest_s=300.0)
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(ENDS, pool.map(run, ENDS), strict=True))
-
-
-@pytest.mark.parametrize("what", ENDS)
-def test_money_and_service_end_a_search_in_a_sentence(ended: dict[str, Ended], what: str) -> None:
-    folder, told = finished(ended[what])
+@pytest.mark.parametrize(
+    ("words", "script", "said"),
+    [
+        (("--max-usd", "0"), None, "$0.0000 of $0 left"),
+        ((), Fails(401, "authentication_error", "invalid x-api-key"), "authentication_error"),
+        ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
+        ((), [says("I will not")], "no candidate has a score"),
+    ],
+)
+def test_money_and_service_end_a_search_in_a_sentence(
+    play: Callable[[Script], MessagesApi],
+    execute: Run,
+    words: tuple[str, ...],
+    script: Any,
+    said: str,
+) -> None:
+    play(lambda body, number: script)
+    done = execute("execute", "--author", "claude", "--budget", "40s", *words, *FLAGS)
+    folder, told = finished(done)
     assert told["manifest"]["model_name"] in ("option_a", "linear")
-    assert ENDS[what][2] in (folder / "report.html").read_text()
+    assert said in (folder / "report.html").read_text()
 
 
 def test_when_the_money_is_gone_the_best_so_far_stands(
@@ -164,7 +144,7 @@ def test_a_search_that_had_ended_is_not_opened_again(
     play: Callable[[Script], MessagesApi], execute: Run, api: MessagesApi, tmp_path: Path
 ) -> None:
     """Killed in the fit; finished without a key, with the answers that there are."""
-    play(lambda body, number: submit(GOOD if number == 2 else BROKEN))
+    play(lambda body, number: submit(GOOD if number == 2 else PLAIN + f"# {number}\n"))
     words = ("execute", "--author", "both", "--budget", "120s", "--max-calls", "2", *FLAGS)
     child = started(words, api, tmp_path)
     while child.poll() is None and not reached(tmp_path, "search.done"):
@@ -214,7 +194,7 @@ def deterministic(body: dict[str, Any]) -> Any:
     if tried == 1 and len(body["messages"]) == 1:
         return [calls("run_analysis", "t1", code="def analyse(table):\n    return id(table)\n")]
     if kind == "improve":
-        return edit("    return LogisticRegression()", "    return wrong or LogisticRegression()")
+        return edit("    return left", "    return wrong or left")
     return submit((BROKEN if tried in WRONG else PLAIN) + f"# {tried}\n")
 
 
@@ -256,8 +236,8 @@ def test_killed_at_five_points_it_has_the_same_tree_and_the_same_bill(
     with (
         messages_api(deterministic, strict=True, keys=(KEY,)) as undisturbed,
         messages_api(script, strict=True, keys=(KEY,)) as api,
+        started(words, undisturbed, whole) as beside,
     ):
-        beside = started(words, undisturbed, whole)
         kills = 0
         for turn in range(12):
             before = lines_in(again)
