@@ -54,15 +54,23 @@ class ModelPrice(Rates):
         return self.usd(tokens)
 
     def bound(self, prompt: int, answer: int) -> float:
-        """The most that a call can cost: each token of the prompt at its dearest rate.
+        """The most that a call can cost: each token at the dearest rate that it may have.
 
         Args:
-            prompt: at most so many tokens are sent.
+            prompt: at most so many tokens are sent, in the cache or not.
             answer: at most so many come back (`max_tokens`).
         """
-        dearest = Tokens(cache_write=prompt, output=answer)
-        plain = Tokens(input=prompt, output=answer)
-        return max(self.cost(dearest), self.cost(plain))
+        long = self.long_prompt
+        steps: list[Rates] = [self]
+        if long is not None and prompt > long.above_tokens:
+            steps.append(long)
+        return (
+            max(
+                prompt * max(step.input, step.cache_write, step.cache_read) + answer * step.output
+                for step in steps
+            )
+            / MILLION
+        )
 
 
 class PriceTable(Record):

@@ -48,6 +48,7 @@ class Call(Record):
         request_sha256: of the bytes that were sent as its body.
         tokens, usd: as billed; of one that is possibly billed, the bound that was reserved.
         seconds: from the first attempt to the end, waits between attempts included.
+        sent: it left this machine; one that did not is no call in any sum.
     """
 
     n: int = Field(ge=0)
@@ -60,6 +61,7 @@ class Call(Record):
     usd: Finite = Field(ge=0)
     seconds: Finite = Field(ge=0)
     attempts: int = Field(ge=1)
+    sent: bool = True
     stop_reason: str | None = None
     why: str = ""
 

@@ -103,6 +103,10 @@ class CallLog:
         """The exact bytes of the body, before they leave."""
         (self._place(begun.n) / REQUEST).write_bytes(body)
 
+    def has_left(self, begun: Begun) -> bool:
+        """Its body left this machine, or was about to."""
+        return (self._place(begun.n) / REQUEST).exists()
+
     def end(self, call: Call, answer: dict[str, Any] | None) -> None:
         """What came of it. The answer is on disk before the call counts as answered."""
         place = self._place(call.n)
@@ -135,7 +139,7 @@ class CallLog:
         by_agent: dict[str, Spent] = {}
         by_model: dict[str, Spent] = {}
         total = possibly = Spent()
-        for call in calls:
+        for call in filter(lambda call: call.sent, calls):
             total = _plus(total, call)
             by_agent[call.agent] = _plus(by_agent.get(call.agent, Spent()), call)
             by_model[call.model] = _plus(by_model.get(call.model, Spent()), call)

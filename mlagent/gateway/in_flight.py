@@ -43,6 +43,7 @@ class InFlight:
     Attributes:
         left: its body began to leave: from here on it may be billed.
         begun: its answer began.
+        came_as: content type of the answer.
         problem: what `on_body` raised.
     """
 
@@ -53,6 +54,7 @@ class InFlight:
         stop: Callable[[], bool],
     ) -> None:
         self.left = self.begun = False
+        self.came_as = ""
         self.problem: Exception | None = None
         self._body = b""
         self._on_body, self._on_text, self._stop = on_body, on_text, stop

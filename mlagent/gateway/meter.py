@@ -142,9 +142,13 @@ class Meter:
         self._end(held, tokens.total, usd)
         return usd
 
-    def release(self, held: Reservation) -> None:
-        """The call was not taken: nothing is billed. It still counts as a call."""
-        self._end(held, 0, 0.0)
+    def release(self, held: Reservation, *, made: bool) -> None:
+        """The call was not taken: nothing is billed.
+
+        Args:
+            made: it left this machine, so it still counts as a call.
+        """
+        self._end(held, 0, 0.0, calls=0 if made else -1)
 
     def keep(self, held: Reservation) -> float:
         """The call was sent and not answered: its bound stays booked. Dollars."""
@@ -178,9 +182,10 @@ class Meter:
                     "agent's are in its contract.",
                 )
 
-    def _end(self, held: Reservation, tokens: int, usd: float) -> None:
+    def _end(self, held: Reservation, tokens: int, usd: float, calls: int = 0) -> None:
         with self._lock:
             for account in self._accounts(held.agent):
+                account.calls += calls
                 account.held_tokens -= held.tokens
                 account.held_usd = max(0.0, account.held_usd - held.usd)
                 account.tokens += tokens

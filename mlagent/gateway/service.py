@@ -3,22 +3,22 @@
 Guarantees: one attempt, no retry of the SDK's own (the gateway's are metered); the exact body is
 handed out before it leaves, and only then; an answer counts only when its stream came to its end;
 each way that it can go wrong is one of three errors, whose sentence holds no key, and only what
-left can be `Dropped`. Does not meter, wait or log.
+left can be `Dropped`; nothing is sent on to another address. Does not meter, wait or log.
 """
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlagent.contracts.errors import BadInput, Interrupted, PrerequisiteMissing
-from mlagent.contracts.usage import Tokens
 
 from .access import ADDRESS, KEY, read_access
+from .answers import UNFIT, Answer, NotWhole, answer_of, read_count
 from .in_flight import InFlight
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ VENDOR = "https://api.anthropic.com"
 CONNECT_S, SILENCE_S = 10.0, 120.0
 """A stream that says nothing for so long has stalled; the API pings more often."""
 MOST_RETRY_AFTER_S = 3_600.0
+STREAM = "text/event-stream"
 
 
 class NotTaken(Exception):
@@ -47,36 +48,15 @@ class Busy(Exception):
 
 
 class Dropped(Exception):
-    """The request left and no whole answer came. It may be billed."""
+    """The request left and no whole answer came. It may be billed.
 
-    def __init__(self, message: str) -> None:
+    Attributes:
+        again: another attempt may do better.
+    """
+
+    def __init__(self, message: str, *, again: bool = True) -> None:
         super().__init__(message)
-        self.message = message
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer."""
-
-    content: tuple[dict[str, Any], ...]
-    stop_reason: str
-    tokens: Tokens
-    model: str
-
-    def as_json(self) -> dict[str, Any]:
-        """For answer.json."""
-        return {
-            "content": list(self.content),
-            "stop_reason": self.stop_reason,
-            "tokens": self.tokens.model_dump(mode="json"),
-            "model": self.model,
-        }
-
-    @classmethod
-    def of(cls, saved: Mapping[str, Any]) -> Answer:
-        """From answer.json."""
-        tokens = Tokens.model_validate(saved["tokens"])
-        return cls(tuple(saved["content"]), saved["stop_reason"], tokens, saved["model"])
+        self.message, self.again = message, again
 
 
 class Service(Protocol):
@@ -105,25 +85,12 @@ def require_key(environment: Mapping[str, str] | None = None) -> tuple[str, ...]
     """The secrets of the environment, once a request could be sent with them.
 
     Raises:
-        PrerequisiteMissing: there is no key.
-        BadInput: the key or the address of the service cannot be used.
+        PrerequisiteMissing: there is no key, or no SDK.
+        BadInput: the key, the address, a proxy or the certificates cannot be used.
     """
-    return read_access(environment).secrets
-
-
-class NobodyAsked:
-    """In the place of the service, for a run that is finished with the answers that it has."""
-
-    def send(self, *_: Any) -> Answer:
-        """Raises NotTaken."""
-        raise NotTaken("Nobody is asked any more: --author template.")
-
-    def count(self, *_: Any) -> int | None:
-        """Nobody knows."""
-        return None
-
-    def close(self) -> None:
-        """Nothing is open."""
+    service = AnthropicService(environment)
+    service.close()
+    return service.secrets
 
 
 class AnthropicService:
@@ -131,12 +98,16 @@ class AnthropicService:
 
     Raises:
         PrerequisiteMissing: no key in the environment, or no SDK.
-        BadInput: the key, the address or a proxy of the environment cannot be used.
+        BadInput: the key, the address, a proxy or the certificates of the environment cannot be
+            used.
+
+    Attributes:
+        secrets: what no sentence may hold.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         access = read_access(environment)
-        self._secrets = access.secrets
+        self.secrets = access.secrets
         try:
             import anthropic
             import httpx2
@@ -145,10 +116,13 @@ class AnthropicService:
                 f"The anthropic SDK cannot be imported: {problem}.",
                 remedy="pip install 'anthropic>=2'",
             ) from None
+        # What the SDK says of answers whose types are wrong; we look at them ourselves.
+        warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
         self._here = threading.local()
         try:
             client = anthropic.DefaultHttpxClient(
                 event_hooks={"request": [self._leaves]},
+                follow_redirects=False,  # the body goes to the address that the user named
                 # A connection for each call: one that was left open while candidates were scored
                 # may be dead, and a request that left on it would be booked.
                 limits=httpx2.Limits(max_keepalive_connections=0),
@@ -157,6 +131,12 @@ class AnthropicService:
             raise BadInput(
                 f"The proxy of the environment cannot be used: {self._clean(str(problem))[:200]}",
                 remedy="Look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",
+            ) from None
+        except OSError as problem:
+            raise BadInput(
+                f"The certificates of the environment cannot be read: {problem}.",
+                remedy="Look at SSL_CERT_FILE and SSL_CERT_DIR: a file of certificates (PEM), and "
+                "a folder of such.",
             ) from None
         self._client = anthropic.Anthropic(
             api_key=access.key,
@@ -187,6 +167,7 @@ class AnthropicService:
     def _read(self, flight: InFlight, request: dict[str, Any]) -> Answer:
         self._here.flight = flight
         with self._sentences(flight), self._client.messages.stream(**request) as stream:
+            flight.came_as = stream.response.headers.get("content-type", "")
             characters = 0
             for event in stream:
                 flight.begun = True
@@ -195,15 +176,9 @@ class AnthropicService:
                 if event.type == "content_block_delta":
                     characters += len(_delta(event))
                     flight.text(characters)
-            message = stream.get_final_message()
-        if message.stop_reason is None:
-            raise Dropped("the answer broke off before its end.")
-        return Answer(
-            tuple(_block(block) for block in message.content),
-            str(message.stop_reason),
-            tokens_of(message.usage),
-            str(message.model),
-        )
+            if not flight.begun and STREAM in flight.came_as:
+                raise Dropped("the answer ended before it began.")
+            return answer_of(stream.get_final_message())
 
     def count(self, request: dict[str, Any], stop: Callable[[], bool]) -> int | None:
         """See the port. Counting is free."""
@@ -215,10 +190,10 @@ class AnthropicService:
         except (NotTaken, Busy, Dropped):
             return None
 
-    def _count(self, flight: InFlight, known: dict[str, Any]) -> int:
+    def _count(self, flight: InFlight, known: dict[str, Any]) -> int | None:
         self._here.flight = flight
         with self._sentences(flight):
-            return int(self._client.messages.count_tokens(**known).input_tokens)
+            return read_count(self._client.messages.count_tokens(**known).input_tokens)
 
     def close(self) -> None:
         """Leave."""
@@ -232,6 +207,8 @@ class AnthropicService:
 
         try:
             yield
+        except NotWhole as problem:
+            raise Dropped(problem.message, again=problem.again) from None
         except anthropic.APIStatusError as problem:
             raise self._of_status(problem, flight.begun) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as problem:
@@ -243,6 +220,15 @@ class AnthropicService:
             if not flight.left:
                 raise NotTaken(f"The request could not be made: {words}.") from None
             raise Dropped(f"the answer cannot be read ({words}).") from None
+        except UNFIT as problem:  # JSON, and none of the Messages API: the SDK does not look
+            if not flight.left:
+                raise
+            came_as = flight.came_as.partition(";")[0].strip() or "no content type"
+            raise Dropped(
+                f"what came back is no answer of the Messages API ({self._clean(came_as)[:60]}; "
+                f"{type(problem).__name__}); look at {ADDRESS}.",
+                again=False,
+            ) from None
 
     def _of_connection(self, problem: Exception, flight: InFlight) -> Exception:
         """A connection that failed: what left may be billed, and nothing else."""
@@ -266,6 +252,13 @@ class AnthropicService:
 
     def _of_status(self, problem: anthropic.APIStatusError, begun: bool) -> Exception:
         kind, status = str(problem.type or ""), problem.status_code
+        if 300 <= status < 400:
+            target = self._clean(problem.response.headers.get("location", "nowhere"))[:100]
+            return NotTaken(
+                f"The service sends requests on to another address ({status}: {target}), and "
+                "nothing is sent there.",
+                f"Look at {ADDRESS}; name the address that answers.",
+            )
         words = self._clean(str(problem.api_message or problem.message))[:300].rstrip(".")
         if begun:
             return Dropped(f"the service ended its answer with {kind or 'an error'}: {words}.")
@@ -288,41 +281,14 @@ class AnthropicService:
         )
 
     def _clean(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in self.secrets:
             text = text.replace(secret, "[key]")
         return " ".join(text.split())
-
-
-def _block(block: Any) -> dict[str, Any]:
-    """A block as JSON that can be written: a model may answer with half of a surrogate pair."""
-    plain: dict[str, Any] = _encodable(block.to_dict(mode="python", warnings=False))
-    return plain
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_encodable(part) for part in value]
-    if isinstance(value, dict):
-        kept = {str(name): part for name, part in value.items() if part is not None}
-        return {_encodable(name): _encodable(part) for name, part in kept.items()}
-    return value
 
 
 def _delta(event: Any) -> str:
     delta = event.delta
     return str(getattr(delta, "text", "") or getattr(delta, "partial_json", "") or "")
-
-
-def tokens_of(usage: Any) -> Tokens:
-    """The SDK's Usage as ours."""
-    return Tokens(
-        input=usage.input_tokens,
-        cache_write=usage.cache_creation_input_tokens or 0,
-        cache_read=usage.cache_read_input_tokens or 0,
-        output=usage.output_tokens,
-    )
 
 
 def seconds(retry_after: str | None) -> float | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from mlagent.gateway.call_log import CallLog
 from mlagent.gateway.gateway import Gateway, Journal
 from mlagent.gateway.meter import Caps, Meter
 from mlagent.gateway.prices import load_prices
-from mlagent.gateway.service import AnthropicService, NobodyAsked, require_key
+from mlagent.gateway.service import AnthropicService, require_key
 from mlagent.settings import Settings
 from mlagent.store.files import write_json
 
@@ -63,6 +63,7 @@ def open_gateway(
     *,
     patience_s: float = PATIENCE_S,
     until: float | None = None,
+    cut_at: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     on_text: Callable[[str, int], None] = lambda agent, characters: None,
     nobody: bool = False,
@@ -70,6 +71,7 @@ def open_gateway(
     """A gateway whose calls lie in `folder`.
 
     Args:
+        until, cut_at: by the clock, no call is sent, and none is waited for.
         nobody: no call is sent; what was answered before is there.
 
     Raises:
@@ -85,9 +87,9 @@ def open_gateway(
         while not stop() and (left := end - time.monotonic()) > 0:
             time.sleep(min(POLL_S, left))
 
-    with closing(NobodyAsked() if nobody else AnthropicService()) as service:
+    with ExitStack() as open_:
         yield Gateway(
-            service,
+            None if nobody else open_.enter_context(closing(AnthropicService())),
             Meter(prices, caps, by_agent, time.monotonic, until),
             CallLog(folder),
             journal,
@@ -96,6 +98,7 @@ def open_gateway(
             stop=stop,
             on_text=on_text,
             patience_s=patience_s,
+            cut_at=cut_at,
         )
 
 

@@ -43,7 +43,8 @@ from .state import Bench, State, table_of
 SEARCH_SHARE = 0.45
 """Of the budget, after the floor was scored; the rest is for the fit that ships."""
 LATE = 0.1
-"""Of the budget: a candidate is begun when it may end so much later than the share."""
+"""Of the budget: a candidate is begun when it may end so much later than the share, and a call of
+its author's is ended then."""
 NODES_HOPED_FOR = 8
 BESIDE_FOLD_S = 3.0
 
@@ -76,6 +77,7 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
         state.request.caps,
         bench.journal,
         until=until,
+        cut_at=until + LATE * state.request.budget_s,
         stop=bench.stop,
         on_text=here.writes,
         nobody=state.request.ask_no_more,

@@ -14,18 +14,20 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
+from .request_types import malformed
 from .thinking import forged_thought, not_for_a_thinker, thinks, thought
 
 Block = dict[str, Any]
 BYTES_PER_TOKEN = 4
 LEAST_CACHED = 1_024
 """A shorter prefix is not cached, as with the real API."""
+PING_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,9 @@ class Breaks:
 
     Attributes:
         how: cut (the connection closes before a byte of the answer), drop (it closes), error (an
-            error event), stall (silence for `seconds`, then it closes), garble (a line that is no
-            JSON), end (it ends early, in good order).
+            error event), stall (silence for `seconds`, then it closes), ping (for `seconds` it says
+            that it is alive, then it closes), garble (a line that is no JSON), end (it ends early,
+            in good order).
         after: so many events are sent before.
     """
 
@@ -63,7 +66,17 @@ class Breaks:
     seconds: float = 0.0
 
 
-Scripted = list[Block] | Says | Fails | Breaks
+@dataclass(frozen=True)
+class Raw:
+    """These bytes as they are, such as the page of a proxy, or events that are none."""
+
+    body: bytes
+    content_type: str = "text/event-stream"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Scripted = list[Block] | Says | Fails | Breaks | Raw
 Script = Callable[[dict[str, Any]], Scripted]
 """From the body of a request to its answer. Called by one thread at a time."""
 
@@ -104,6 +117,7 @@ class MessagesApi(ThreadingHTTPServer):
     Attributes:
         seen: the bodies of all requests for messages, in order.
         kept: the same with their bytes; of those that were refused as well.
+        counting: the answer to a question for the tokens of a prompt, instead of their number.
     """
 
     daemon_threads = True
@@ -120,6 +134,7 @@ class MessagesApi(ThreadingHTTPServer):
         self.script, self.strict, self.keys, self.models = script, strict, keys, models
         self.seen: list[dict[str, Any]] = []
         self.kept: list[Kept] = []
+        self.counting: Raw | None = None
         self.lock = threading.Lock()
         self._cached: set[str] = set()
 
@@ -132,7 +147,7 @@ class MessagesApi(ThreadingHTTPServer):
         """Why the real API would not take this request."""
         if self.keys and key not in self.keys:
             return Fails(401, "authentication_error", "invalid x-api-key")
-        if self.strict and (problem := _malformed(body)):
+        if self.strict and (problem := malformed(body)):
             return Fails(400, "invalid_request_error", problem)
         if self.strict and (problem := not_for_a_thinker(body) or forged_thought(body)):
             return Fails(400, "invalid_request_error", problem)
@@ -186,46 +201,6 @@ def messages_api(
         thread.join()
 
 
-def _malformed(body: Any) -> str | None:
-    from anthropic.types import message_create_params as wanted
-
-    from .request_types import fault
-
-    kind = wanted.MessageCreateParamsNonStreaming
-    if isinstance(body, dict) and body.get("stream"):
-        kind = wanted.MessageCreateParamsStreaming  # type: ignore[assignment]
-    problem = fault(body, kind)
-    if problem is None and body["max_tokens"] < 1:
-        return "max_tokens: must be at least 1"
-    if problem is None and (not body["messages"] or body["messages"][0]["role"] != "user"):
-        return "messages: first message must use the user role"
-    return problem or _unanswered(body["messages"])
-
-
-def _unanswered(messages: list[dict[str, Any]]) -> str | None:
-    """Tool calls and their results belong together: a result for each call, in the next message."""
-    for n, message in enumerate(messages):
-        called, answered = _ids(message, "tool_use", "id"), set[str]()
-        if n + 1 < len(messages):
-            answered = _ids(messages[n + 1], "tool_result", "tool_use_id")
-        if missing := called - answered:
-            return f"messages.{n}: `tool_use` ids without `tool_result`: {min(missing)}"
-        if strange := answered - called:
-            return f"messages.{n + 1}: `tool_result` without its `tool_use`: {min(strange)}"
-        parts = message["content"]
-        if any(part.get("type") == "text" and not part["text"].strip() for part in _blocks(parts)):
-            return f"messages.{n}: text content blocks must be non-empty"
-    return None
-
-
-def _ids(message: dict[str, Any], kind: str, key: str) -> set[str]:
-    return {part[key] for part in _blocks(message["content"]) if part.get("type") == kind}
-
-
-def _blocks(content: Any) -> list[dict[str, Any]]:
-    return [] if isinstance(content, str) else content
-
-
 def _prompt_parts(body: dict[str, Any]) -> list[tuple[bytes, bool]]:
     """The prompt in the order in which it is cached, and whether a cached prefix may end there."""
     parts: list[tuple[bytes, bool]] = []
@@ -270,6 +245,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         bearer = (self.headers.get("authorization") or "").removeprefix("Bearer ")
         key = self.headers.get("x-api-key") or bearer  # the SDK sends one or the other
+        if path == "/v1/messages/count_tokens" and server.counting is not None:
+            self._raw(server.counting)
+            return
         if path == "/v1/messages/count_tokens":
             counted = server.count(body) if not server.keys or key in server.keys else None
             total = 0 if counted is None else sum(vars(counted).values())
@@ -285,12 +263,14 @@ class _Handler(BaseHTTPRequestHandler):
             if refused is None:
                 server.seen.append(body)
                 number, answer = len(server.seen), server.script(body)
-                if not isinstance(answer, Fails):
+                if not isinstance(answer, Fails | Raw):
                     kept.counted = server.count(body)
         if refused is not None:
             self._fail(refused)
         elif isinstance(answer, Fails):
             self._fail(answer)
+        elif isinstance(answer, Raw):
+            self._raw(answer)
         else:
             self._answer(body, number, answer, cast(Counted, kept.counted))
 
@@ -346,9 +326,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._chunk('event: content_block_delta\ndata: {"type": "content_bl\n\n')
             elif how.how == "stall":
                 time.sleep(how.seconds)
+            elif how.how == "ping":
+                until = time.monotonic() + how.seconds
+                while time.monotonic() < until:
+                    self._chunk(_line({"type": "ping"}))
+                    time.sleep(PING_S)
             if how.how in ("error", "end", "garble"):
                 self._chunk("")
-        if how.how in ("drop", "stall"):
+        if how.how in ("drop", "stall", "ping"):
             self.connection.close()
 
     def _chunk(self, text: str) -> None:
@@ -358,21 +343,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, how: Fails) -> None:
         error = {"type": "error", "error": {"type": how.kind, "message": how.message}}
-        self._reply(how.status, json.dumps(error).encode(), retry_after=how.retry_after)
+        more = {} if how.retry_after is None else {"retry-after": how.retry_after}
+        self._reply(how.status, json.dumps(error).encode(), more=more)
+
+    def _raw(self, how: Raw) -> None:
+        self._reply(how.status, how.body, how.content_type, how.headers)
 
     def _reply(
         self,
         status: int,
         body: bytes,
         kind: str = "application/json",
-        retry_after: str | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.send_header("request-id", "req_scripted")
-        if retry_after is not None:
-            self.send_header("retry-after", retry_after)
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

@@ -1,5 +1,6 @@
-"""Whether a value fits a type of the anthropic SDK, strictly: an unknown field is a fault, as it is
-for the real API. Says where and what. Does not check what types cannot say, such as ranges.
+"""Whether a request fits the types of the anthropic SDK, strictly: an unknown field is a fault, as
+for the real API. Says where and what; knows of what types cannot say that tool calls want their
+results, and little more.
 """
 
 from __future__ import annotations
@@ -91,3 +92,42 @@ def _first(problems: Iterable[str | None]) -> str | None:
 
 def _wrong(value: Any, wanted: str, where: str) -> str:
     return f"{where.lstrip('.')}: {str(value)[:60]!r} is not {wanted}"
+
+
+def malformed(body: Any) -> str | None:
+    """Why the real API would not take this body; None when it would."""
+    from anthropic.types import message_create_params as wanted
+
+    kind = wanted.MessageCreateParamsNonStreaming
+    if isinstance(body, dict) and body.get("stream"):
+        kind = wanted.MessageCreateParamsStreaming  # type: ignore[assignment]
+    problem = fault(body, kind)
+    if problem is None and body["max_tokens"] < 1:
+        return "max_tokens: must be at least 1"
+    if problem is None and (not body["messages"] or body["messages"][0]["role"] != "user"):
+        return "messages: first message must use the user role"
+    return problem or _unanswered(body["messages"])
+
+
+def _unanswered(messages: list[dict[str, Any]]) -> str | None:
+    """Tool calls and their results belong together: a result for each call, in the next message."""
+    for n, message in enumerate(messages):
+        called, answered = _ids(message, "tool_use", "id"), set[str]()
+        if n + 1 < len(messages):
+            answered = _ids(messages[n + 1], "tool_result", "tool_use_id")
+        if missing := called - answered:
+            return f"messages.{n}: `tool_use` ids without `tool_result`: {min(missing)}"
+        if strange := answered - called:
+            return f"messages.{n + 1}: `tool_result` without its `tool_use`: {min(strange)}"
+        parts = message["content"]
+        if any(part.get("type") == "text" and not part["text"].strip() for part in _blocks(parts)):
+            return f"messages.{n}: text content blocks must be non-empty"
+    return None
+
+
+def _ids(message: dict[str, Any], kind: str, key: str) -> set[str]:
+    return {part[key] for part in _blocks(message["content"]) if part.get("type") == kind}
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    return [] if isinstance(content, str) else content
