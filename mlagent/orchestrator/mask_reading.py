@@ -16,25 +16,27 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 _PLAIN = """
-a s ms about above after again all already also an and any are argument arguments array arrays as at
-attribute axis bad be because been before best boolean broadcast but by bytes call called calls
-can cannot categorical categories category class classes code column columns container contains
-convert could data dataframe date dates depth did different dimension dimensions divide does dtype
-dtypes during each element elements empty encountered end ended error errors estimator exception
-exit expected expects fail failed false feature features file first fit fits fitted float floating
-fold for format found from funcs function get given got had has have here if import in index inf
-infinite infinity inner input inside instance int integer into invalid is it item iterable its key
-keys kill killed label labels last least len length less line list loop max maximum may memory
-method min minimum missing mode model module more most must name named names nan negative no non
-none not null number numbers numeric numpy object of on one only operands or order other out
-output outside over overflow own pandas parameter parse parsing positional predict prediction
-predictions probability problem python raise raised range read recent row rows runtime same sample
-samples score seconds see seed sequence series set shape shapes should side since size sklearn so
-some sparse split start stop stopped str string strings sum support supported table takes target
-test text than that the their then there these this time timed to together too took traceback
+a about above after again all allowed allows already also among an and any are argument arguments
+array arrays as asked at attribute axis bad be because been before beside best beyond boolean
+broadcast but by bytes call called calls can cannot categorical categories category child class
+classes code column columns container contains convert could data dataframe date dates depth did
+difference different dimension dimensions divide do does dtype dtypes during each element elements
+empty encountered end ended error errors estimator exception exit expected expects fail failed false
+feature features file first fit fits fitted float floating fold folds for forbids format found from
+funcs function get given got had has have here holds if import in index inf infinite infinity inner
+input inside instance int integer into invalid is it item iterable its itself job key keys kill
+killed label labels largest last least leaving left len length less limit line list loop max maximum
+may mb memory method min minimum missing mode model module more most ms much must name named names
+nan negative no non none not npy null number numbers numeric numpy object of on one only operands or
+order other out output outside over overflow own pandas parameter parse parsing point positional
+predict prediction predictions probabilities probability problem process python raise raised ran
+range read recent removed request row rows runs runtime s same sample samples sandbox score seconds
+see seed seem sequence series set shape shapes should side signal since size sklearn so some sparse
+split squared squares start stop stopped str string strings sum support supported system table takes
+target test text than that the their then there these this time timed to together too took traceback
 train transform true try tuple type types unable unexpected unhashable unknown unseen unsupported
-use used using valid value values variable version wait was were when where which while width will
-with within without words would wrong yield yielded you zero
+use used using valid value values variable version wait was were when where which while whose width
+will with within without words would wrong wrote yield yielded yielding you zero
 """
 
 

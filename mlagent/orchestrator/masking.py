@@ -22,6 +22,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from .mask_moments import Moments
 from .mask_numbers import NumericCells, Printed, groups_of
 from .mask_reading import (
     TOKEN,
@@ -68,6 +69,10 @@ class Mask:
     def _numeric(self) -> NumericCells:
         return NumericCells(self._table)
 
+    @cached_property
+    def _dates(self) -> Moments:
+        return Moments(self._table)
+
     def clean(self, text: str, code: str) -> str:
         """The text without cells, cut in its middle.
 
@@ -84,6 +89,7 @@ class Mask:
             spans += self._compounds(read, known, coded)
             spans += self._digits(read, allowed)
             spans += self._rows(read, allowed)
+            spans += self._moments(read, code)
         return _JSON_NUMBER.sub(rf'\1"{NUMBER}"', _marked(text, spans))
 
     def _words(self, read: Reading, allowed: frozenset[str]) -> Iterator[Span]:
@@ -137,6 +143,12 @@ class Mask:
             if window in held and not allowed.issuperset(names[start:end]):
                 yield from (read.span(*match.span(), NUMBER) for match in groups[start:end])
 
+    def _moments(self, read: Reading, code: str) -> Iterator[Span]:
+        """Days by the names of their months, and times, where a column holds such."""
+        for match in self._dates.written(read.text):
+            if match[0] not in code:
+                yield read.span(*match.span(), NUMBER)
+
     def _rows(self, read: Reading, allowed: frozenset[str]) -> Iterator[Span]:
         numbers = [
             number
@@ -144,7 +156,8 @@ class Mask:
             if match[0].lower() in MISSING or (match["number"] and match[0] not in allowed)
             if (number := _printed(read.text, match)) is not None
         ]
-        for number in self._numeric.hidden(groups_of(read.text, numbers)):
+        groups = list(groups_of(read.text, numbers))
+        for number in self._numeric.hidden(groups) | self._dates.hidden(groups):
             if not math.isnan(number.value):
                 yield read.span(number.start, number.end, NUMBER)
 

@@ -11,7 +11,7 @@ import pytest
 from consultations import KEY, Run, Team, bill_here, plan_here
 
 from mlagent.cli.main import main
-from mlagent.testing.messages_api import Fails, MessagesApi
+from mlagent.testing.messages_api import Fails, MessagesApi, Raw
 
 
 def executed(
@@ -126,7 +126,7 @@ def test_execute_refuses_a_model_without_a_price_before_anything_is_done(
     assert api.kept == []
 
 
-def test_a_service_that_is_not_there_is_named_beside_the_cap(
+def test_a_service_that_is_not_there_is_named_and_costs_no_call(
     planned: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as free:
@@ -135,14 +135,53 @@ def test_a_service_that_is_not_there_is_named_beside_the_cap(
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setattr("mlagent.gateway.gateway.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("mlagent.gateway.gateway.UNREACHED_S", 0.1)
     code, _, err = planned("--author", "claude", "--max-calls", "3")
     assert code == 0
     notes = plan_here().notes
     assert len(notes) == 3
     for note in notes:
-        assert "may make 3 calls, and made them; the last attempt failed" in note
+        assert "The language model gave no answer within 0 s and" in note
         assert "the service cannot be reached" in note
+    assert "Claude: 0 calls, 0 tokens" in err
+    bill = bill_here()
+    assert (bill.total.calls, bill.total.usd) == (0, 0)
+    assert len(bill.calls) > 3, "each attempt is told"
+
+
+def test_a_cap_that_is_reached_names_what_the_service_answered(
+    api: MessagesApi, planned: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.script = lambda _: Fails(529, "overloaded_error", retry_after="0")
+    monkeypatch.setattr("mlagent.gateway.gateway.FIRST_WAIT_S", 0.01)
+    assert planned("--author", "claude", "--max-calls", "3")[0] == 0
+    notes = plan_here().notes
+    assert len(notes) == 3
+    for note in notes:
+        assert "may make 3 calls, and made them; the last attempt failed" in note
+        assert "the service answers 529" in note
     assert (bill_here().total.calls, bill_here().total.usd) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Raw(b"<html>log in</html>", "text/html"), "no answer of the Messages API (text/html"),
+        (Raw(b"", "text/html", 302, {"location": "/login"}), "another address (302: /login)"),
+    ],
+)
+def test_what_is_no_answer_leaves_the_template_s_plan(
+    api: MessagesApi, planned: Run, answer: Raw, told: str
+) -> None:
+    api.script = lambda _: answer
+    code, _, err = planned("--author", "claude")
+    assert code == 0
+    assert len(api.seen) == 3, "nobody asks again"
+    notes = plan_here().notes
+    assert len(notes) == 3
+    for note in notes:
+        assert told in note
+        assert note.endswith("The template's plan stands.")
 
 
 def test_a_busy_service_is_waited_for(

@@ -35,7 +35,15 @@ from searches import (
 from mlagent.contracts.search import SearchTree
 from mlagent.contracts.usage import Bill
 from mlagent.testing.command_line import run_mlagent
-from mlagent.testing.messages_api import Breaks, Fails, MessagesApi, calls, messages_api, says
+from mlagent.testing.messages_api import (
+    Breaks,
+    Fails,
+    MessagesApi,
+    Raw,
+    calls,
+    messages_api,
+    says,
+)
 
 pytestmark = pytest.mark.docker
 HOSTILE = {
@@ -83,6 +91,7 @@ def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
         (("--max-usd", "0"), None, "$0.0000 of $0 left"),
         ((), Fails(401, "authentication_error", "invalid x-api-key"), "authentication_error"),
         ((), Fails(404, "not_found_error", "model: x"), "not_found_error"),
+        ((), Raw(b"<html>log in</html>", "text/html"), "no answer of the Messages API (text/html"),
         ((), [says("I will not")], "no candidate has a score"),
     ],
 )
