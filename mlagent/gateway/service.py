@@ -220,13 +220,13 @@ class AnthropicService:
             if not flight.left:
                 raise NotTaken(f"The request could not be made: {words}.") from None
             raise Dropped(f"the answer cannot be read ({words}).") from None
-        except UNFIT as problem:  # JSON, and none of the Messages API: the SDK does not look
+        except UNFIT:  # JSON, and none of the Messages API: the SDK does not look
             if not flight.left:
                 raise
             came_as = flight.came_as.partition(";")[0].strip() or "no content type"
             raise Dropped(
-                f"what came back is no answer of the Messages API ({self._clean(came_as)[:60]}; "
-                f"{type(problem).__name__}); look at {ADDRESS}.",
+                f"what came back is no answer of the Messages API ({self._clean(came_as)[:60]}); "
+                f"look at {ADDRESS}.",
                 again=False,
             ) from None
 

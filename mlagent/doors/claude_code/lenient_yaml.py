@@ -1,7 +1,8 @@
 """Frontmatter as Claude Code reads it: YAML 1.2 scalars, the last of two equal keys wins.
 
 Guarantees: a value or a FrontmatterError with the line; no tag ever makes an object, and depth and
-number of values are limited, with aliases counted as if they were written out. Deliberately laxer
+number of values are limited, with aliases counted as if they were written out: one that would pass
+the limit, or that stands inside what it names, is an empty list or map. Deliberately laxer
 than `mlagent.documents`, which refuses what this module has to read: files of strangers, judged by
 somebody else's parser.
 Does not know that parser's source: where the two were seen to differ, this one follows.
@@ -63,6 +64,9 @@ def read_block(text: str) -> Any:
         raise FrontmatterError(f"nested deeper than {MAX_DEPTH} levels", 1) from None
 
 
+_TAGGED: dict[str, type] = {"int": Number, "float": Number, "bool": bool, "null": type(None)}
+
+
 class _Reader:
     def __init__(self, events: Iterator[Any], text: str) -> None:
         self.events = events
@@ -90,22 +94,41 @@ class _Reader:
             if event.anchor not in self.anchors:
                 raise _problem(f"the alias *{event.anchor} is defined nowhere", event)
             known, size = self.anchors[event.anchor]
-            self.seen += size  # as if it were written out: no bomb fits under the limit
+            if self.seen + size > MAX_VALUES and isinstance(known, list | dict):
+                return type(known)()  # no bomb fits under the limit
+            self.seen += size  # as if it were written out
             return known
         made: Any
         if isinstance(event, yaml.ScalarEvent):
             self.check_indent(event)
-            made = scalar(event.value) if event.implicit[0] else event.value
+            made = self.scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
+            if event.anchor is not None:
+                self.anchors[event.anchor] = ([], 0)
             made = []
             while not isinstance(inner := next(self.events), yaml.SequenceEndEvent):
+                if event.flow_style and isinstance(inner, yaml.ScalarEvent) and _is_dash(inner):
+                    raise _problem("a lone hyphen in a list", inner)
                 made.append(self.value(inner, depth + 1))
             self.check_flow(event, inner, depth)
         else:
+            if event.anchor is not None:
+                self.anchors[event.anchor] = ({}, 0)
             made = self.mapping(event, depth)
         if event.anchor is not None:
             self.anchors[event.anchor] = (made, self.seen - before)
         return made
+
+    def scalar(self, event: Any) -> Any:
+        """A scalar with its tag: `!!int 5` is a number and `!!int x` text, `! 5` is text."""
+        if event.tag is None:
+            return scalar(event.value) if event.implicit[0] else event.value
+        line = self.lines[event.start_mark.line] if event.start_mark.line < len(self.lines) else ""
+        kinds = _TAGGED.get(event.tag.removeprefix("tag:yaml.org,2002:"))
+        if kinds is None or event.style or line.startswith("!<", event.start_mark.column):
+            return event.value
+        found = scalar(event.value)
+        return found if isinstance(found, kinds) else event.value
 
     def check_indent(self, event: Any) -> None:
         """Two things that PyYAML lets pass: a quoted value that goes on at column 0, a block value
@@ -150,6 +173,10 @@ def scalar(text: str) -> Any:
     if len(text) <= 400 and _BASED.match(text):
         return Number(int(text, 0) % 2**53)
     return text
+
+
+def _is_dash(event: Any) -> bool:
+    return event.value == "-" and not event.style and event.tag is None
 
 
 def _problem(what: str, event: Any) -> FrontmatterError:

@@ -9,8 +9,8 @@ public collections (docs/howto-claude-code-import.md has the numbers). The rules
 - the block is what `^---\s*\n(.*?)---\s*\n?` finds at the first byte: it ends at the *first* three
   hyphens, wherever they stand;
 - when the block is no YAML, it is tried once more with the value of every line `key: value` in
-  double quotes that holds `: ` or one of ``{}[]*&#!|>%@` `` and is not quoted already. `.` meets
-  no carriage return, so lines that end in CRLF are never mended;
+  double quotes that holds `: ` or one of ``{}[]*&#!|>%@` `` and is not quoted already, nor a whole
+  list in brackets. `.` meets no carriage return, so lines that end in CRLF are never mended;
 - `name` is text, without `:` and a leading hyphen, of at most 256 characters; `description` is
   text; `hooks` of PreToolUse and PermissionRequest are well formed.
 
@@ -127,14 +127,20 @@ def with_quotes(block: str) -> str:
     lines = []
     for line in block.split("\n"):
         pair = _PAIR.match(line)
-        if pair and _SPECIAL.search(pair[2]) and not _quoted(pair[2]):
+        if pair and _SPECIAL.search(pair[2]) and not _left_alone(pair[2]):
             escaped = pair[2].replace("\\", "\\\\").replace('"', '\\"')
             line = f'{pair[1]}: "{escaped}"'
         lines.append(line)
     return "\n".join(lines)
 
 
-def _quoted(value: str) -> bool:
+def _left_alone(value: str) -> bool:
+    """Quoted already, or a whole list in brackets."""
+    if value.startswith("[") and value.endswith("]"):
+        try:
+            return isinstance(read_block(value), list)
+        except FrontmatterError:
+            return False
     return any(value.startswith(mark) and value.endswith(mark) for mark in "\"'")
 
 
@@ -183,7 +189,7 @@ def _no_yaml(block: str, error: FrontmatterError, first: int) -> LoadVerdict:
 def _first_unquoted(lines: list[str], first: int) -> int | None:
     for number, line in enumerate(lines):
         pair = _PAIR.match(line.rstrip("\r"))
-        if pair and _SPECIAL.search(pair[2]) and not _quoted(pair[2]):
+        if pair and _SPECIAL.search(pair[2]) and not _left_alone(pair[2]):
             return first + number
     return None
 

@@ -84,9 +84,11 @@ def test_what_loads_otherwise_than_meant_is_noted() -> None:
     early = load(block("name: a", "--- more", "description: b"), "a.md")
     assert (early.verdict.loads, early.verdict.reason) == (False, "no-description")
     assert "line 3 begins with" in early.verdict.notes[0]
-    mended = load(block("name: a", "description: use: it", "tools: [Read, Bash]"), "a.md")
-    assert mended.keys["tools"] == "[Read, Bash]"
+    mended = load(block("name: a", "description: use: it", "tools: [Read, *Bash]"), "a.md")
+    assert mended.keys["tools"] == "[Read, *Bash]"
     assert any("list of `tools` is read as text" in note for note in mended.verdict.notes)
+    whole = load(block("name: a", "description: use: it", "tools: [Read, Bash]"), "a.md")
+    assert whole.keys["tools"] == ["Read", "Bash"]
     dropped = load(block("name: a", "description: b", "model: gpt-4", "color: teal"), "a.md")
     assert [note[:8] for note in dropped.verdict.notes] == ["`color` ", "`model` "]
     unknown = load(block("name: a", "description: b", "contract: c.yaml"), "a.md")
