@@ -359,6 +359,23 @@ def test_an_agent_in_planning_mode_does_not_stop_without_a_plan(ask: Ask, tmp_pa
     assert ask(stop("Fine.", agent_transcript_path=missing), "SubagentStop") == SILENT
 
 
+@pytest.mark.parametrize("chatter", [100_000, 1_000_000, 5_000_000])
+def test_the_first_and_the_last_request_of_a_long_transcript_count(
+    ask: Ask, tmp_path: Path, chatter: int
+) -> None:
+    plan, go = ("user", "Planning mode: churn"), ("user", "Execution mode: go")
+    works = [("assistant", "é" * 500)] * (chatter // 3_000)
+    for turns, demanded in (
+        ([plan, *works], True),
+        ([*works, plan], True),
+        ([go, *works, plan, *works[:20]], True),
+        ([plan, *works, go], False),
+    ):
+        path = transcript(tmp_path / "t", *turns)
+        said = ask(stop("Fine.", agent_transcript_path=path), "SubagentStop")
+        assert ("begins with `agent_plan:`" in said.out.get("reason", "")) == demanded
+
+
 def test_without_the_message_the_transcript_is_read(ask: Ask, tmp_path: Path) -> None:
     path = transcript(tmp_path / "t", ("assistant", [{"type": "text", "text": BAD}]))
     said = ask(stop(None, agent_transcript_path=path), "SubagentStop")

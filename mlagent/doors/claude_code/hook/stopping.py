@@ -2,7 +2,9 @@
 
 Guarantees: a message that holds an `agent_plan` passes only when the plan validates and is the
 agent's own; an agent that was asked for planning mode (see `mode`) does not stop without one. A
-plan goes back once: the second time the agent stops and the user is told. Other messages pass.
+plan goes back once: the second time the agent stops and the user is told. Other messages pass, and
+so does any message without a plan when no transcript can be read. Of a long transcript the start
+and the end are read; what a user said in between is not known.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAX_TRANSCRIPT = 2_000_000
+TRANSCRIPT_START, TRANSCRIPT_END = 200_000, 1_800_000
+"""Bytes of a longer transcript that are read: the first request, and what came last."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,}) *([A-Za-z]*)")
 _BARE = re.compile(r" *[{\"']* *agent_plan[\"']? *:")
 
@@ -87,10 +90,15 @@ def _transcript(path: object) -> list[tuple[str, str]]:
     if not isinstance(path, str):
         return []
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(MAX_TRANSCRIPT).split("\n")
-    except OSError:
+        with open(path, "rb") as file:
+            start = file.read(TRANSCRIPT_START)
+            behind = file.seek(0, 2) - TRANSCRIPT_END
+            file.seek(max(len(start), behind))
+            end = file.read(TRANSCRIPT_END)
+    except (OSError, ValueError):
         return []
+    gap = b"\n" if behind > len(start) else b""
+    lines = (start + gap + end).decode("utf-8", "replace").split("\n")
     found = []
     for line in lines:
         try:
