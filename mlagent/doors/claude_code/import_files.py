@@ -22,7 +22,7 @@ from .checking import is_page, other_kind
 from .import_page import import_page
 from .importing import UNDERSTOOD, Imported, Importer
 from .loading import load
-from .sources import Source, read_sources
+from .sources import Source, no_text, read_sources
 
 
 class ImportRun(NamedTuple):
@@ -49,13 +49,16 @@ def import_agents(
     skipped = [f"{clean_line(item.name)}: {item.why}" for item in sources.skipped]
     chosen = []
     for source in sources.documents:
-        if len(sources.documents) > 1 and (why := _no_agent(source, importer)):
+        if kind := no_text(source.data):
+            skipped.append(f"{clean_line(source.name)}: {kind}")
+        elif len(sources.documents) > 1 and (why := _no_agent(source, importer)):
             skipped.append(f"{clean_line(source.name)}: {why}")
         else:
             chosen.append(source)
     if not chosen:
+        left = f"; left out: {skipped[0]}" if skipped else ""
         raise BadInput(
-            f"{str(path)!r} holds no subagent file.",
+            f"{str(path)!r} holds no subagent file{left}.",
             remedy="A subagent file has a frontmatter, or sections such as Role and Boundaries.",
         )
     taken: set[str] = set()

@@ -7,6 +7,7 @@ whatever an archive claims about itself. Does not judge the files: `loading` and
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -99,6 +100,17 @@ def read_sources(path: Path) -> Sources:
     if not data.strip():
         raise BadInput(f"{str(path)!r} is empty.", remedy="Give a file that says something.")
     return Sources((Source(path.name, data),), ())
+
+
+def no_text(data: bytes) -> str:
+    """Why these bytes are no document that a contract could be drafted from; '' when they are."""
+    if data[257:262] == b"ustar":
+        return "a .tar; pack it as .tar.gz or .zip"
+    if data.startswith((b"%PDF-", b"PK\x03\x04", b"\x1f\x8b")):
+        return "a PDF or an archive"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ""  # text, and `loading` says that it is to be saved otherwise
+    return "no text: it holds NUL bytes" if b"\x00" in data else ""
 
 
 def _gather(found: Iterator[Source | Skipped], where: str) -> Sources:

@@ -287,6 +287,9 @@ def refuse_loosened(report: PrReport, policy: Policy) -> None:
 
     there = {terms(gate) for gate in report.gates}
     gone = [one.gate.name for one in policy.gates if terms(one.gate) not in there]
+    names = [gate.name for gate in report.gates]
+    ours = [one.gate.name for one in policy.gates]
+    gone += [name for name in names if names.count(name) > max(1, ours.count(name))]
     own = [gate for gate in report.gates if gate.name == NOT_WORSE]
     if len(own) != 1 or own[0].required != (report.base is not None):
         gone.append(NOT_WORSE)

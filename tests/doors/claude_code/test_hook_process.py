@@ -241,6 +241,7 @@ def test_a_hook_that_ends_well_without_a_verdict_refuses(
         return  # the package's own text is a docstring
     assert said.code == 2
     assert "refused" in said.err
+    assert "Traceback" not in said.err
     assert ask(bash(project, "ls", None)) == SILENT
     if file != "guard.py":
         assert ask(stop(GOOD), "SubagentStop").code == 2

@@ -187,6 +187,30 @@ def test_importing_writes_three_files_each_and_overwrites_nothing(tmp_path: Path
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("agents.tar", b"a.md".ljust(257, b"\0") + b"ustar\x0000", "a .tar; pack it as .tar.gz"),
+        ("notes.pdf", b"%PDF-1.7\n# Role\nYou train models.\n", "a PDF or an archive"),
+        ("agents.md", b"PK\x03\x04 # Role", "a PDF or an archive"),
+        ("noise.md", bytes(range(256)) * 12, "no text: it holds NUL bytes"),
+    ],
+)
+def test_what_is_no_text_is_refused_and_left_out_of_a_folder(
+    tmp_path: Path, name: str, data: bytes, why: str
+) -> None:
+    file = tmp_path / "in" / name
+    file.parent.mkdir()
+    file.write_bytes(data)
+    with pytest.raises(BadInput, match=f"holds no subagent file; left out: {name}: {why}"):
+        import_agents(file, tmp_path / "out", agent=None, force=False)
+    assert not (tmp_path / "out").exists()
+    (file.parent / "good.md").write_text("---\nname: good\ndescription: d\n---\nhi\n")
+    run = import_agents(file.parent, tmp_path / "out", agent=None, force=False)
+    assert [report.verdict.name for report in run.reports] == ["good"]
+    assert run.skipped == ([f"{name}: {why}"] if name.endswith(".md") else [])
+
+
 def test_an_empty_file_is_refused_and_one_of_another_encoding_says_so(tmp_path: Path) -> None:
     empty = tmp_path / "empty.md"
     empty.write_bytes(b"\n \n")

@@ -6,8 +6,8 @@ import sys
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [*sys.path[1:], os.path.dirname(_HERE)]  # the standard library first
 try:
-    _ENTRY = __import__(os.path.basename(_HERE), fromlist=["entry"]).entry
+    _MAIN = __import__(os.path.basename(_HERE), fromlist=["entry"]).entry.main
 except BaseException as error:
     sys.stderr.write(f"mlagent: the hook cannot start, so the step is refused: {error!r}\n")
     os._exit(2)
-_ENTRY.main()
+_MAIN()
