@@ -2,8 +2,8 @@
 
 Guarantees: where a column holds dates, no day leaves with the name of its month and no time of day;
 three neighbouring numbers that are year, month and day, month, day and hour, or day, hour and
-minute of less than ten rows are known, unless the table has nearly all such. Does not know other
-writings, such as a day of the year alone, nor names of months that are not English.
+minute of less than ten rows are known, unless the table has so many that they tell nothing. Does
+not know other writings, such as a day of the year alone, nor names of months that are not English.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ WINDOWS = ((0, 1, 2), (1, 2, 3), (2, 3, 4))
 """Of the parts, three by three."""
 ORDERS = (((0, 1, 2), (2, 1, 0), (2, 0, 1)), ((0, 1, 2), (1, 0, 2)), ((0, 1, 2),))
 """In which orders the three are printed: the place of each."""
-DENSE = 0.05
-"""From this share of all that could be, three numbers tell nothing of a row."""
+DENSE = (0.5, 0.05, 0.05)
+"""Of each window: from this share of all that could be, three numbers tell nothing of a row. A year
+is seldom another number; hours and minutes are any small ones."""
 
 Codes = npt.NDArray[np.int64]
 
@@ -75,7 +76,7 @@ class Moments:
     def _add(self, window: int, three: list[Codes]) -> None:
         codes, rows = np.unique(_code(*three), return_counts=True)
         possible = np.prod([np.unique(part).size for part in three])
-        if codes.size and codes.size / possible < DENSE:
+        if codes.size and codes.size / possible < DENSE[window]:
             self._rare.append((window, codes[rows < SHARED]))
 
     def written(self, text: str) -> Iterator[re.Match[str]]:

@@ -64,6 +64,9 @@ def test_the_parts_of_a_date_are_a_row(mask: Mask, separator: str) -> None:
         said = separator.join(map(str, parts))
         assert said not in mask.clean(f"parts {said}", "")
         assert said not in mask.clean(f"got ({said}) here", "")
+        for day in ([moment.year, *parts[1:3]], parts[:3], parts[2::-1], [*parts[1:3], parts[0]]):
+            written = separator.join(map(str, day))
+            assert written not in mask.clean(f"got ({written}) here", "")
 
 
 def test_dates_of_the_code_and_other_numbers_leave(mask: Mask) -> None:
