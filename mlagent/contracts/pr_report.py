@@ -121,6 +121,16 @@ class PrGate(Record):
             met = self.high >= 0 if self.comparison == "not_worse_than_base" else self.low > 0
         return "pass" if met else "fail"
 
+    def evidence_agrees(self) -> bool:
+        """Whether the evidence speaks of the numbers of this gate."""
+        if self.value is None:
+            return True
+        if self.low is None or self.high is None:
+            return f"{self.value:.4g}" in self.evidence
+        verdict = "better" if self.low > 0 else "worse" if self.high < 0 else "not distinguishable"
+        interval = f"({self.low:+.4g} to {self.high:+.4g}, positive is better): {verdict}"
+        return self.evidence.endswith(f"{self.value:+.4g} {interval}")
+
 
 class Rail(Record):
     """One number of both runs that gates may guard; None: the run folder does not hold it."""

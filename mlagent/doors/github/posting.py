@@ -280,7 +280,7 @@ def refuse_other_base(report: PrReport, repository: Repository, commit: str) -> 
 
 
 def refuse_loosened(report: PrReport, policy: Policy) -> None:
-    """Raises BadInput when the report's gates are weaker than the policy's."""
+    """Raises BadInput when the report's gates are weaker than the policy's, or bent."""
 
     def terms(gate: Any) -> tuple[Any, ...]:
         return gate.name, gate.metric, gate.comparison, gate.threshold, gate.required
@@ -304,6 +304,12 @@ def refuse_loosened(report: PrReport, policy: Policy) -> None:
             f"{str(policy.commit)[:7]}.",
             remedy="Run the pull request's workflow again; gates come from its base commit.",
         )
+    for gate in report.gates:
+        if not gate.evidence_agrees():
+            raise BadInput(
+                f"The evidence of the report's gate {gate.name!r} is not of its numbers.",
+                remedy="Run the pull request's workflow again; do not edit its report.",
+            )
 
 
 def to_summary(comment: Comment, environment: Mapping[str, str]) -> bool:

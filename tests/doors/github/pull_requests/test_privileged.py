@@ -113,6 +113,24 @@ def test_an_artifact_with_loosened_gates_is_not_posted(
     assert github.of(7) == []
 
 
+def test_a_gate_whose_evidence_is_of_other_numbers_is_not_posted(
+    heads: Heads, records: Records, github: FakeGitHub, privileged: dict[str, str], tmp_path: Path
+) -> None:
+    file = record(records, tmp_path, "worse")
+    kept = json.loads(file.read_text())["gates"]
+    bent = {
+        "better-than-dummy": {"value": 0.1, "low": 0.05, "high": 0.2, "outcome": "pass"},
+        "auc-floor": {"value": 0.99, "outcome": "pass"},
+    }
+    for name, numbers in bent.items():
+        gates = [gate | (numbers if gate["name"] == name else {}) for gate in kept]
+        edited(file, gates=gates)
+        done = command(heads.folder, "pr-comment", "--from", str(file), **privileged)
+        assert done.returncode == 2
+        assert f"gate '{name}' is not of its numbers" in done.stderr
+    assert github.of(7) == []
+
+
 def loosened(file: Path) -> list[list[dict[str, Any]]]:
     """Gates of a report, made weaker in four ways."""
     gates = json.loads(file.read_text())["gates"]
