@@ -27,7 +27,7 @@ Block = dict[str, Any]
 BYTES_PER_TOKEN = 4
 LEAST_CACHED = 1_024
 """A shorter prefix is not cached, as with the real API."""
-PING_S = 0.1
+PING_S, POLL_S = 0.1, 0.02
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def messages_api(
         models: models that exist; any when empty.
     """
     server = MessagesApi(script, strict=strict, keys=keys, models=models)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
         yield server
