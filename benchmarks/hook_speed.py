@@ -1,5 +1,7 @@
 """How long the Claude Code hooks take, as a shell runs them, beside a bare interpreter: a table.
 
+An agent that ends without a plan has its transcript read, so that is measured with long ones.
+
 Limits: 100 ms for PreToolUse, 400 ms for SubagentStop. `--runs N` sets how often each is measured.
 """
 
@@ -44,6 +46,26 @@ def plan(complexity: str) -> str:
     return f"Here is the plan.\n\n```yaml\n{text}```\n"
 
 
+def work(megabytes: int) -> str:
+    """A subagent's transcript of this size: one request, then calls of tools, what they gave, and
+    what was said in between."""
+    told = "The board holds four candidates; option_c is ahead of linear on the dev folds. " * 12
+    call = {"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": told}}
+    turns = (
+        line_of("assistant", [{"type": "text", "text": told}])
+        + line_of("assistant", [call])
+        + line_of("user", [{"type": "tool_result", "tool_use_id": "t", "content": told * 2}])
+        + line_of("user", "Go on: look at the slices, then write the next candidate. " * 4)
+    )
+    asked = line_of("user", "Execution mode: write a candidate for churn.csv.")
+    return asked + turns * (megabytes * 1_000_000 // len(turns))
+
+
+def line_of(who: str, content: Any) -> str:
+    """One line of a transcript."""
+    return json.dumps({"type": who, "message": {"role": who, "content": content}}) + "\n"
+
+
 def measured(command: str, event: dict[str, Any], project: Path, runs: int) -> tuple[float, float]:
     """Median and 95th percentile of the wall time in milliseconds."""
     text = json.dumps(event).encode()
@@ -83,6 +105,16 @@ def main() -> None:
             ("PreToolUse, a file of 120 kB, refused", tool, {**who, **write}, "100 ms"),
             ("SubagentStop, a report", stop, {**who, "last_assistant_message": "Done."}, "400 ms"),
         ]
+        talk = line_of("user", "Stay in planning mode, not execution mode. " * 2_300) * 20
+        for what, lines in (
+            ("2 MB", work(2)),
+            ("20 MB", work(20)),
+            ("2 MB of requests, refused", talk),
+        ):
+            file = project / f"{what}.jsonl"
+            file.write_text(lines)
+            said = {**who, "last_assistant_message": "Done.", "agent_transcript_path": str(file)}
+            rows.append((f"SubagentStop, a report after {what}", stop, said, "400 ms"))
         for word, kind in (("low", "valid"), ("tiny", "refused")):
             said = {**who, "last_assistant_message": plan(word), "stop_hook_active": False}
             rows.append((f"SubagentStop, a plan, {kind}", stop, said, "400 ms"))

@@ -130,7 +130,8 @@ def hook_groups(scope: Scope) -> dict[str, dict[str, Any]]:
 
     The command starts Python only when the event names one of the agents. Whatever goes wrong (no
     `cat`, no Python, no file, a crash, a kill) is exit code 2, which refuses the step; so is a
-    Python that ends well without the word ALIVE, such as one whose file is empty.
+    Python that ends well without the word ALIVE, such as one whose file is empty. That holds for
+    every stop: Claude Code (2.1.197, 2.1.329) ends an agent by itself once eight were refused.
     """
     place = PLACES[scope]
     names = "|".join(f"*{role}*" for role in ROLES)
@@ -138,8 +139,6 @@ def hook_groups(scope: Scope) -> dict[str, dict[str, Any]]:
     for event, kind in (("PreToolUse", "pre-tool-use"), ("SubagentStop", "subagent-stop")):
         run = f"python3 -I -S -B {place.shell}/{place.hook} {kind}"
         closed = f"{{ echo '{MUTE}' >&2; exit 2; }}"
-        if kind == "subagent-stop":  # never hold an agent for ever
-            closed = 'case "$i" in *\'"stop_hook_active":true\'*) ;; *) ' + closed + ";; esac"
         asked = f"o=$(printf '%s' \"$i\" | {run})"
         said = f'r="${{o%{ALIVE}}}" && [ "$r" != "$o" ] && printf \'%s\' "$r"'
         judge = f"{names}) {asked} && {said} || {closed};;"

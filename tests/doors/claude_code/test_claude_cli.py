@@ -239,6 +239,17 @@ def test_a_real_session_holds_the_contract(project: Path, scope: str) -> None:
     assert turns == 7  # the bad plan went back once, and the good one ended the agent
 
 
+def test_a_broken_contract_refuses_every_step_and_claude_code_ends_the_agent(
+    project: Path,
+) -> None:
+    """After eight refused stops it overrides the hook: failing closed is no endless loop."""
+    (project / ".claude/mlagent/hook/policy.json").write_text("{}")
+    messages = session(project, "ml-engineer")
+    assert [message["role"] for message in messages].count("assistant") == 6 + 8
+    assert not (project / "candidates").exists()
+    assert json.dumps(messages).count("policy.json is broken") == 6 + 8
+
+
 @pytest.mark.parametrize(
     ("file", "value", "off"),
     [

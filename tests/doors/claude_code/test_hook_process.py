@@ -149,7 +149,7 @@ def test_without_python_only_steps_that_name_an_agent_are_refused(
     assert ask(bash(project, "ls", None), path=str(empty)) == SILENT
     assert ask(stop("done"), "SubagentStop", path=str(empty)).code == 2
     again = stop("done", stop_hook_active=True)
-    assert ask(again, "SubagentStop", path=str(empty)).code == 0
+    assert ask(again, "SubagentStop", path=str(empty)).code == 2
 
 
 def damage(project: Path, change: Callable[[Path], object]) -> None:
@@ -210,8 +210,10 @@ def test_a_broken_contract_stops_its_agents_and_nobody_else(
         said = ask(bash(project, "mlagent board"))
         assert said.code == 2
         assert "Traceback" not in said.err
-    assert ask(stop(GOOD), "SubagentStop").code == 2
-    assert ask(stop(GOOD, stop_hook_active=True), "SubagentStop").code in (0, 2)
+    for again in (False, True):
+        said = ask(stop(GOOD, stop_hook_active=again), "SubagentStop")
+        assert (said.code, said.out) == (2, {})
+        assert said.err.startswith("mlagent")
     assert ask(bash(project, "ls", None)) == SILENT
 
 
@@ -245,7 +247,7 @@ def test_a_hook_that_ends_well_without_a_verdict_refuses(
     assert ask(bash(project, "ls", None)) == SILENT
     if file != "guard.py":
         assert ask(stop(GOOD), "SubagentStop").code == 2
-        assert ask(stop(BAD, stop_hook_active=True), "SubagentStop").code == 0
+        assert ask(stop(BAD, stop_hook_active=True), "SubagentStop").code == 2
 
 
 def test_the_sign_of_life_is_not_shown(ask: Ask, project: Path) -> None:

