@@ -224,7 +224,7 @@ def _text(given: Mapping[str, Any], name: str) -> str:
 
 def _about(one: Shown, operator: Operator) -> str:
     node = one.node
-    lines = [f"Candidate {node.name}: {node.summary}", fenced("code", one.code)]
+    lines = [f"Candidate {node.name}:", fenced("summary", node.summary), fenced("code", one.code)]
     if node.score is not None:
         lines.append(f"Score on the dev folds: {node.score.value:.5g}.")
     if operator == "improve" and node.ablation:

@@ -94,7 +94,7 @@ def first_request(
     asked = (
         f"## The task\n\n{json.dumps(context.task.description)}\n\n"
         f"{fenced('facts', facts_text(context))}\n\n"
-        f"What each option runs, with its measured estimate:\n\n{estimates}\n\n"
+        f"What each option runs, with its measured estimate:\n\n{fenced('options', estimates)}\n\n"
         "Answer with the JSON form of that YAML. Keep the meaning of each option; time, complexity "
         "and dependencies are filled in by code."
     )
