@@ -74,20 +74,26 @@ def runs_show(
     messages: Annotated[
         bool, typer.Option("--messages", help="Every byte that was sent, and each answer.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Of a plan, as plans/calls/ names it, not of a run.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """What was asked of Claude in a run, and what it cost."""
+    """What was asked of Claude in a run or for a plan, and what it cost."""
     from rich.text import Text
 
     from mlagent.orchestrator.looking import read_calls
 
-    name, made = read_calls(Path.cwd(), run)
+    found = read_calls(Path.cwd(), run, plan=plan)
+    made, what = found.calls, "plan" if plan else "run"
     if as_json:
         shown = [one.as_json() if messages else one.call.model_dump(mode="json") for one in made]
-        print_json({"run": name, "calls": shown})
+        more = {"counted": found.counted} if messages else {}
+        print_json({what: found.name, "calls": shown, **more})
         return
     out = console()
-    out.print(f"Run {name}: {counted(len(made), 'call')}, ${sum(one.call.usd for one in made):.4f}")
+    usd = sum(one.call.usd for one in made)
+    out.print(f"{what.title()} {found.name}: {counted(len(made), 'call')}, ${usd:.4f}")
     for one in made:
         call = one.call
         head = (
@@ -99,6 +105,11 @@ def runs_show(
             out.print(Text(f"      {call.why}", style="dim"))
         if messages:
             sys.stdout.write(f"{one.request}\n{one.answer}\n")
+    if found.counted:
+        told = f"{counted(len(found.counted), 'prompt')} sent for its tokens to be counted, free"
+        out.print(Text(told, style="bold" if messages else ""))
+        if messages:
+            sys.stdout.writelines(f"{text}\n" for text in found.counted)
 
 
 @runs_app.command("prune")

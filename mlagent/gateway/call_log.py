@@ -2,9 +2,10 @@
 
 One folder for each call: `request.json` (as it was sent, written before it is), `answer.json` and
 `call.json` (what it cost, written last); `results.json` holds what the tools gave that the answer
-called. Guarantees: a request that has an answer here is not paid
-twice: the same request for the same turn gets that answer; a request without one was cut in flight
-and is booked as possibly billed. No header is kept, so no key is. Does not decide what is sent.
+called; `counts/` holds prompts that left to be counted. Guarantees: a request that has an answer
+here is not paid twice: the same request for the same turn gets that answer; a request without one
+was cut in flight and is booked as possibly billed. No header is kept, so no key is. Does not decide
+what is sent.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from mlagent.contracts.usage import Bill, Call, Spent, Tokens
 from mlagent.documents import load_json
 from mlagent.store.files import write_json
 
-CALLS = "calls"
-"""Of a run folder."""
+CALLS, PLAN_CALLS = "calls", "plans/calls"
+"""Of a run folder; of a project, a folder for each plan."""
 REQUEST, ANSWER, CALL = "request.json", "answer.json", "call.json"
 RESULTS = "results.json"
+COUNTS = "counts"
+"""Beside the calls: prompts of which only the tokens were asked for, which is free."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,14 @@ class CallLog:
     def sent(self, begun: Begun, body: bytes) -> None:
         """The exact bytes of the body, before they leave."""
         (self._place(begun.n) / REQUEST).write_bytes(body)
+
+    def counted(self, body: bytes) -> None:
+        """The exact bytes of a question for the tokens of a prompt, before they leave."""
+        folder = self.folder / COUNTS
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            n = sum(1 for _ in folder.glob("[0-9]*.json"))
+            (folder / f"{n:04d}.json").write_bytes(body)
 
     def has_left(self, begun: Begun) -> bool:
         """Its body left this machine, or was about to."""

@@ -1,7 +1,8 @@
 """Every call to a language model passes here: metered, retried, on disk, and never paid twice.
 
 Guarantees: a call is sent only after its bound was reserved; the exact bytes of its body are on
-disk before they leave; an answer that an earlier process of the same run paid for is used again; a
+disk before they leave, also where only its tokens are asked for; nothing leaves where no prompt
+would fit; an answer that an earlier process of the same run paid for is used again; a
 call that left and was not answered is booked as possibly billed, and one that never left is not;
 no call lasts longer than `LONGEST_CALL_S`, whatever the service sends meanwhile; after a stop
 nothing is sent. Errors of the service become sentences without the key, and a cap that
@@ -31,8 +32,9 @@ OVERHEAD_TOKENS = 2_000
 COUNT_MARGIN = 1.05, 200
 """A counted prompt is reserved with a little more: counts are estimates, says the vendor."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
-LONGEST_CALL_S = 600.0
-"""A call is ended then, also one whose stream says all the time that it is alive."""
+LONGEST_CALL_S, LONGEST_COUNT_S = 600.0, 20.0
+"""A call is ended then, also one whose stream says all the time that it is alive; and so is a
+question for the tokens of a prompt."""
 UNREACHED_S = 20.0
 """An address that never answered is tried for so long: it is rather wrong than busy."""
 
@@ -182,7 +184,7 @@ class Gateway:
                 failure = self._wait(attempt, problem)
                 continue
             except Interrupted:
-                late = "" if self._stop() else self._too_long(attempt)
+                late = "" if self._stop() else self._too_long(attempt.sent_at, LONGEST_CALL_S)
                 self._give_up_on_cut(attempt, late)
                 if not late:
                     raise
@@ -201,15 +203,15 @@ class Gateway:
 
     def _ends(self, attempt: _Attempt) -> bool:
         """Nobody waits for it any longer."""
-        return self._stop() or bool(self._too_long(attempt))
+        return self._stop() or bool(self._too_long(attempt.sent_at, LONGEST_CALL_S))
 
-    def _too_long(self, attempt: _Attempt) -> str:
-        """Why a call that is on its way is ended now; '' when it is not."""
+    def _too_long(self, begun: float, longest_s: float) -> str:
+        """Why what is on its way since `begun` is ended now; '' when it is not."""
         now = self._clock()
         if self._cut_at is not None and now >= self._cut_at:
             return "the time for calls is used up."
-        if now - attempt.sent_at >= LONGEST_CALL_S:
-            return f"no call may take more than {LONGEST_CALL_S:.0f} s."
+        if now - begun >= longest_s:
+            return f"no call may take more than {longest_s:.0f} s."
         return ""
 
     def _leaves(self, attempt: _Attempt, body: bytes) -> None:
@@ -224,7 +226,19 @@ class Gateway:
         try:
             return self.meter.reserve(agent, model, bound, answer)
         except BudgetSpent:
-            counted = service.count(request, self._stop)
+            if not self.meter.has_room(agent, model, 1, answer):
+                raise  # whatever its prompt takes: nothing leaves
+            begun = self._clock()
+            try:
+                counted = service.count(
+                    request,
+                    self.log.counted,
+                    lambda: self._stop() or bool(self._too_long(begun, LONGEST_COUNT_S)),
+                )
+            except Interrupted:
+                if self._stop():
+                    raise
+                counted = None
             if counted is None:
                 raise
             share, more = COUNT_MARGIN

@@ -37,7 +37,7 @@ class InFlight:
     """A request, as both threads know it.
 
     Args:
-        on_body: told the body just before the request leaves; None when nobody asks.
+        on_body: told the body just before the request leaves.
         on_text: told how many characters the answer has so far.
 
     Attributes:
@@ -49,7 +49,7 @@ class InFlight:
 
     def __init__(
         self,
-        on_body: Callable[[bytes], None] | None,
+        on_body: Callable[[bytes], None],
         on_text: Callable[[int], None],
         stop: Callable[[], bool],
     ) -> None:
@@ -89,8 +89,6 @@ class InFlight:
         with self._lock:
             if self._cut:
                 raise Cut
-            if self._on_body is None:
-                return
             try:
                 self._on_body(self._body)
             except Exception as problem:
@@ -143,13 +141,13 @@ class InFlight:
         """End it now: wake the thread that reads, and hold nothing for it."""
         with self._lock:
             self._cut = True
-            self._on_body, self._on_text, self._stop = None, _ignore, _always
+            self._on_body, self._on_text, self._stop = _ignore, _ignore, _always
             if self._socket is not None:
                 with suppress(OSError):  # the plain one: TLS would wait for its peer
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def _ignore(_: int) -> None:
+def _ignore(_: object) -> None:
     """Nobody listens."""
 
 

@@ -113,9 +113,7 @@ class Meter:
             BudgetSpent: a cap leaves no room, or the time is up.
             BadInput: the model has no price, or one that cannot be.
         """
-        price = self.prices.of(model)
-        check_price(model, price)
-        usd = price.bound(prompt, answer)
+        usd = self._bound(model, prompt, answer)
         self.check_time()
         with self._lock:
             self._check(agent, prompt + answer, usd)
@@ -124,6 +122,17 @@ class Meter:
                 account.held_tokens += prompt + answer
                 account.held_usd += usd
         return Reservation(agent, model, prompt + answer, usd)
+
+    def has_room(self, agent: str, model: str, prompt: int, answer: int) -> bool:
+        """Whether a call with so many tokens could be sent now. Reserves nothing."""
+        usd = self._bound(model, prompt, answer)
+        try:
+            self.check_time()
+            with self._lock:
+                self._check(agent, prompt + answer, usd)
+        except BudgetSpent:
+            return False
+        return True
 
     def check_left(self, agent: str) -> None:
         """Raises BudgetSpent when not even the smallest call could be sent any more."""
@@ -168,6 +177,12 @@ class Meter:
         with self._lock:
             account = self._all if agent is None else self._agents[agent]
             return Spent(calls=account.calls, usd=account.usd)
+
+    def _bound(self, model: str, prompt: int, answer: int) -> float:
+        """The most that it can cost, in dollars. Raises BadInput: no price, or none that can be."""
+        price = self.prices.of(model)
+        check_price(model, price)
+        return price.bound(prompt, answer)
 
     def _accounts(self, agent: str) -> list[_Account]:
         own = self._agents.get(agent)

@@ -76,8 +76,17 @@ class Service(Protocol):
         """
         ...
 
-    def count(self, request: dict[str, Any], stop: Callable[[], bool]) -> int | None:
-        """Tokens of the prompt; None when the service does not say. Raises Interrupted."""
+    def count(
+        self,
+        request: dict[str, Any],
+        on_body: Callable[[bytes], None],
+        stop: Callable[[], bool],
+    ) -> int | None:
+        """Tokens of the prompt; None when the service does not say. Raises Interrupted.
+
+        Args:
+            on_body: as for `send`: the prompt leaves for this as well.
+        """
         ...
 
 
@@ -180,11 +189,16 @@ class AnthropicService:
                 raise Dropped("the answer ended before it began.")
             return answer_of(stream.get_final_message())
 
-    def count(self, request: dict[str, Any], stop: Callable[[], bool]) -> int | None:
+    def count(
+        self,
+        request: dict[str, Any],
+        on_body: Callable[[bytes], None],
+        stop: Callable[[], bool],
+    ) -> int | None:
         """See the port. Counting is free."""
         asked = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")
         known = {key: request[key] for key in asked if key in request}
-        flight = InFlight(None, lambda _: None, stop)
+        flight = InFlight(on_body, lambda _: None, stop)
         try:
             return flight.wait(partial(self._count, flight, known))
         except (NotTaken, Busy, Dropped):

@@ -16,7 +16,7 @@ from mlagent.contracts.run import Seal
 from mlagent.contracts.search import TREE, SearchTree
 from mlagent.contracts.task import TaskSpec
 from mlagent.contracts.usage import Call
-from mlagent.gateway.call_log import ANSWER, CALLS, REQUEST, CallLog
+from mlagent.gateway.call_log import ANSWER, CALLS, COUNTS, PLAN_CALLS, REQUEST, CallLog
 from mlagent.referee.scoring import scoring, yardstick
 from mlagent.store.journal import ended_by_bad_input, read_journal
 from mlagent.store.project import Project
@@ -188,22 +188,64 @@ class Asked:
         }
 
 
-def read_calls(folder: Path, run: str | None) -> tuple[str, list[Asked]]:
-    """(run, its calls). Raises BadInput when nothing was asked of a language model in it."""
-    found = Project(folder).runs.find(run, finished=False)
-    home = found.path / CALLS
+@dataclass(frozen=True)
+class Conversation:
+    """What was asked of a language model in a run, or for a plan.
+
+    Attributes:
+        name: of the run or of the plan's folder of calls.
+        counted: bytes, as text, of prompts of which only the tokens were asked for.
+    """
+
+    name: str
+    calls: tuple[Asked, ...]
+    counted: tuple[str, ...]
+
+
+def read_calls(folder: Path, name: str | None, *, plan: bool = False) -> Conversation:
+    """Its calls, with every byte. Raises BadInput when nothing was asked of a language model.
+
+    Args:
+        name: of a run, or of a plan's folder in plans/calls; None: the latest.
+    """
+    if plan:
+        what, home = _plan_calls(folder, name)
+    else:
+        run = Project(folder).runs.find(name, finished=False)
+        what, home = run.id, run.path / CALLS
     made = CallLog(home).calls()
-    if not made:
+    counted = tuple(map(_text, sorted((home / COUNTS).glob("*.json"))))
+    if not made and not counted:
         raise BadInput(
-            f"Nothing was asked of a language model in run {found.id}.",
-            remedy="`mlagent execute --author both` does; of a plan, see plans/calls/.",
+            f"Nothing was asked of a language model in {'plan' if plan else 'run'} {what}.",
+            remedy="`mlagent execute --author both` does; what a plan asked: add --plan.",
         )
 
-    def text(n: int, name: str) -> str:
-        file = home / f"{n:04d}" / name
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    def asked(call: Call) -> Asked:
+        place = home / f"{call.n:04d}"
+        return Asked(call, _text(place / REQUEST), _text(place / ANSWER))
 
-    return found.id, [Asked(call, text(call.n, REQUEST), text(call.n, ANSWER)) for call in made]
+    return Conversation(what, tuple(map(asked, made)), counted)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _plan_calls(folder: Path, name: str | None) -> tuple[str, Path]:
+    """(name, folder) of a plan's calls. Raises BadInput when there are none of that name."""
+    known = {place.name: place for place in sorted((folder / PLAN_CALLS).glob("[0-9]*"))}
+    if name is None and known:
+        name = max(known)
+    if name is None:
+        raise BadInput(
+            f"No plan in {str(folder)!r} was made with Claude.",
+            remedy="Make one: mlagent plan --author claude",
+        )
+    if name not in known:
+        near = f"; there are {', '.join(sorted(known)[-3:])}" if known else ""
+        raise BadInput(f"There is no plan {name!r} in {PLAN_CALLS}/{near}.")
+    return name, known[name]
 
 
 @dataclass(frozen=True)

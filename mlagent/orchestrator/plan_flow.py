@@ -29,6 +29,7 @@ from mlagent.data.infer import Question, infer_task
 from mlagent.data.profile import profile_table, with_target
 from mlagent.data.target import check_defined
 from mlagent.data.wire import choices_of, zeros_and_negatives
+from mlagent.gateway.call_log import PLAN_CALLS
 from mlagent.gateway.meter import Caps
 from mlagent.sandbox.staging import cache_root
 from mlagent.settings import Settings, parse_duration, read_settings
@@ -205,7 +206,7 @@ def _consult(
     from .consulting import consult_claude
 
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    calls = folder / "plans" / "calls" / stamp
+    calls = folder / PLAN_CALLS / stamp
     return consult_claude(content, settings, contracts, calls, flags.caps, say)
 
 

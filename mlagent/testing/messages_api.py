@@ -117,6 +117,7 @@ class MessagesApi(ThreadingHTTPServer):
     Attributes:
         seen: the bodies of all requests for messages, in order.
         kept: the same with their bytes; of those that were refused as well.
+        asked_to_count: requests for the tokens of a prompt, which are no answers, in order.
         counting: the answer to a question for the tokens of a prompt, instead of their number.
     """
 
@@ -134,6 +135,7 @@ class MessagesApi(ThreadingHTTPServer):
         self.script, self.strict, self.keys, self.models = script, strict, keys, models
         self.seen: list[dict[str, Any]] = []
         self.kept: list[Kept] = []
+        self.asked_to_count: list[Kept] = []
         self.counting: Raw | None = None
         self.lock = threading.Lock()
         self._cached: set[str] = set()
@@ -143,17 +145,25 @@ class MessagesApi(ThreadingHTTPServer):
         """For `ANTHROPIC_BASE_URL`."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def refusal(self, body: Any, key: str) -> Fails | None:
-        """Why the real API would not take this request."""
+    def refusal(self, body: Any, key: str, *, counting: bool = False) -> Fails | None:
+        """Why the real API would not take this request.
+
+        Args:
+            counting: it only asks for the tokens of its prompt.
+        """
         if self.keys and key not in self.keys:
             return Fails(401, "authentication_error", "invalid x-api-key")
-        if self.strict and (problem := malformed(body)):
+        if self.strict and (problem := malformed(body, counting=counting)):
             return Fails(400, "invalid_request_error", problem)
         if self.strict and (problem := not_for_a_thinker(body) or forged_thought(body)):
             return Fails(400, "invalid_request_error", problem)
         if self.models and body.get("model") not in self.models:
             return Fails(404, "not_found_error", f"model: {body.get('model')}")
         return None
+
+    def prompt_tokens(self, body: dict[str, Any]) -> int:
+        """Tokens of a whole prompt. Caches nothing."""
+        return max(1, sum(len(text) for text, _ in _prompt_parts(body)) // BYTES_PER_TOKEN)
 
     def count(self, body: dict[str, Any]) -> Counted:
         """Tokens of a prompt, its cached prefix apart."""
@@ -245,13 +255,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         bearer = (self.headers.get("authorization") or "").removeprefix("Bearer ")
         key = self.headers.get("x-api-key") or bearer  # the SDK sends one or the other
-        if path == "/v1/messages/count_tokens" and server.counting is not None:
-            self._raw(server.counting)
-            return
         if path == "/v1/messages/count_tokens":
-            counted = server.count(body) if not server.keys or key in server.keys else None
-            total = 0 if counted is None else sum(vars(counted).values())
-            self._reply(200, json.dumps({"input_tokens": total}).encode())
+            with server.lock:
+                server.asked_to_count.append(Kept(body, data, key))
+                refused = server.refusal(body, key, counting=True)
+                total = 0 if refused is not None else server.prompt_tokens(body)
+            if server.counting is not None:
+                self._raw(server.counting)
+            elif refused is not None:
+                self._fail(refused)
+            else:
+                self._reply(200, json.dumps({"input_tokens": total}).encode())
             return
         if path != "/v1/messages":
             self._reply(404, b"{}")

@@ -14,6 +14,9 @@ import typing_extensions
 
 PLAIN: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
 REQUIRED: tuple[Any, ...] = (typing.Required, typing_extensions.Required)
+SCHEMA_WORDS = {"type", "properties", "required", "additionalProperties", "items", "enum", "const"}
+SCHEMA_WORDS |= {"anyOf", "$ref", "$defs", "description", "title", "default"}
+"""Of JSON Schema, what the vendor's guide to structured outputs takes, as far as we use it."""
 WRAPPERS = (*REQUIRED, typing.NotRequired, typing_extensions.NotRequired, typing.Annotated)
 
 
@@ -94,19 +97,47 @@ def _wrong(value: Any, wanted: str, where: str) -> str:
     return f"{where.lstrip('.')}: {str(value)[:60]!r} is not {wanted}"
 
 
-def malformed(body: Any) -> str | None:
-    """Why the real API would not take this body; None when it would."""
+def malformed(body: Any, *, counting: bool = False) -> str | None:
+    """Why the real API would not take this body; None when it would.
+
+    Args:
+        counting: it asks for the tokens of a prompt, not for an answer.
+    """
+    from anthropic.types import MessageCountTokensParams
     from anthropic.types import message_create_params as wanted
 
-    kind = wanted.MessageCreateParamsNonStreaming
-    if isinstance(body, dict) and body.get("stream"):
-        kind = wanted.MessageCreateParamsStreaming  # type: ignore[assignment]
+    kind: Any = wanted.MessageCreateParamsNonStreaming
+    if counting:
+        kind = MessageCountTokensParams
+    elif isinstance(body, dict) and body.get("stream"):
+        kind = wanted.MessageCreateParamsStreaming
     problem = fault(body, kind)
-    if problem is None and body["max_tokens"] < 1:
+    if problem is None and not counting and body["max_tokens"] < 1:
         return "max_tokens: must be at least 1"
     if problem is None and (not body["messages"] or body["messages"][0]["role"] != "user"):
         return "messages: first message must use the user role"
-    return problem or _unanswered(body["messages"])
+    return problem or _unanswered(body["messages"]) or _of_form(body)
+
+
+def _of_form(body: dict[str, Any]) -> str | None:
+    """What the schema of a structured answer may not hold: limits, open objects, unknown words."""
+    form = (body.get("output_config") or {}).get("format") or {}
+    return _of_schema(form["schema"], "output_config.format.schema") if form else None
+
+
+def _of_schema(schema: Any, where: str) -> str | None:
+    if not isinstance(schema, dict):
+        return f"{where}: a schema is an object"
+    if strange := set(schema) - SCHEMA_WORDS:
+        return f"{where}: For '{schema.get('type')}' type, '{min(strange)}' is not supported"
+    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        return f"{where}: For 'object' type, 'additionalProperties' must be explicitly false"
+    named = {**schema.get("properties", {}), **schema.get("$defs", {})}
+    parts = [(f"{where}.{name}", part) for name, part in named.items()]
+    parts += [(f"{where}.anyOf", part) for part in schema.get("anyOf", ())]
+    if "items" in schema:
+        parts.append((f"{where}.items", schema["items"]))
+    return _first(_of_schema(part, place) for place, part in parts)
 
 
 def _unanswered(messages: list[dict[str, Any]]) -> str | None:

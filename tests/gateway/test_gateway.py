@@ -52,6 +52,10 @@ def request(text: str = "hello", **more: Any) -> dict[str, Any]:
     return {"model": MODEL, "max_tokens": 100, "messages": [message], **more}
 
 
+def form(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+
+
 class Bench:
     """A gateway at a scripted server."""
 
@@ -231,6 +235,8 @@ def test_ten_minutes_of_overload_end_in_a_sentence(make: Make, answers: list[Any
     [
         ({"temperature": 0}, "temperature: Extra inputs are not permitted"),
         ({"model": "claude-haiku-5-5"}, "model: claude-haiku-5-5"),
+        (form({"type": "object"}), "'additionalProperties' must be explicitly false"),
+        (form({"type": "array", "items": {"type": "string", "maxLength": 3}}), "'maxLength'"),
     ],
 )
 def test_what_the_service_does_not_take_is_not_sent_twice(
@@ -317,6 +323,14 @@ def test_without_room_nothing_is_sent(api: MessagesApi, make: Make, caps: Caps, 
     with pytest.raises(BudgetSpent, match=said):
         make(caps).ask()
     assert api.kept == []
+    assert api.asked_to_count == [], "nor to be counted: no prompt would fit"
+
+
+def test_after_its_time_no_prompt_leaves_to_be_counted(api: MessagesApi, make: Make) -> None:
+    bench = make(Caps(tokens=8_000), until=0.0)
+    with pytest.raises(BudgetSpent, match="time for calls is used up"):
+        bench.ask("word " * 4_000)
+    assert api.asked_to_count == []
 
 
 def test_whether_any_call_is_left_is_known_before_its_prompt_is(make: Make) -> None:
@@ -332,6 +346,11 @@ def test_a_large_prompt_is_counted_before_it_is_refused(api: MessagesApi, make: 
     text = "word " * 4_000  # 20,000 bytes, 5,000 tokens by the server's count
     bench = make(Caps(tokens=8_000))
     assert bench.ask(text).text == "fine"
+    (counted,) = api.asked_to_count
+    (kept,) = (bench.log.folder / "counts").iterdir()
+    assert kept.read_bytes() == counted.data, "the bytes that left are on disk"
+    assert counted.body["messages"] == api.kept[0].body["messages"]
+    assert CallLog(bench.log.folder).calls() == bench.log.calls(), "a count is no call"
 
 
 def test_a_cap_holds_for_calls_side_by_side(api: MessagesApi, make: Make) -> None:

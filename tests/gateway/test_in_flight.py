@@ -15,7 +15,7 @@ import pytest
 
 from mlagent.contracts.errors import BadInput, Interrupted
 from mlagent.gateway.gateway import Refused
-from mlagent.gateway.meter import Caps
+from mlagent.gateway.meter import BudgetSpent, Caps
 from mlagent.gateway.service import AnthropicService
 from mlagent.testing.messages_api import Breaks, MessagesApi, messages_api, says
 from tests.gateway.test_gateway import KEY, Bench
@@ -65,9 +65,19 @@ def test_after_a_stop_nothing_is_sent(api: MessagesApi, tmp_path: Path) -> None:
 
 def test_counting_is_stopped_too(tmp_path: Path) -> None:
     with full() as url:
-        bench = Bench(url, tmp_path, Caps(tokens=50), stop=lambda: time.monotonic() > begun + 0.5)
+        bench = Bench(url, tmp_path, Caps(tokens=200), stop=lambda: time.monotonic() > begun + 0.5)
         begun = time.monotonic()
         with closing(bench.service), pytest.raises(Interrupted):
+            bench.ask()
+        assert time.monotonic() - begun < 4
+    assert bench.log.calls() == ()
+
+
+def test_a_count_that_does_not_come_ends_with_the_time_for_calls(tmp_path: Path) -> None:
+    with full() as url:
+        begun = time.monotonic()
+        bench = Bench(url, tmp_path, Caps(tokens=200), clock=time.monotonic, cut_at=begun + 0.5)
+        with closing(bench.service), pytest.raises(BudgetSpent, match="the next call can take"):
             bench.ask()
         assert time.monotonic() - begun < 4
     assert bench.log.calls() == ()
