@@ -151,7 +151,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / args.table.name).write_bytes(args.table.read_bytes())
     target = ("--target", args.target) if args.target else ()
-    with messages_api(scripted(), strict=True, keys=(KEY,)) as server:
+    with messages_api(scripted(), keys=(KEY,)) as server:
         environment = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url}
         words = ("--author", "claude", "--max-usd", "1")
         for step in (

@@ -90,7 +90,7 @@ def plans(folder: Path) -> tuple[list[str], Plan]:
         return [says(json.dumps(document.model_dump(mode="json", exclude_none=True)))]
 
     rows = []
-    with messages_api(answer, strict=True) as server:
+    with messages_api(answer) as server:
         os.environ |= {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": server.url}
         for name in ("a plan, nothing cached", "a plan, rules cached"):
             flags = PlanFlags(
@@ -164,7 +164,7 @@ def steps(plan: Plan, folder: Path) -> list[str]:
 
     def made(operator: Operator, answers: list[Any], *, warm: bool) -> Spent:
         waiting = list(answers)
-        with messages_api(lambda _: waiting.pop(0), strict=True) as server, Talk(server) as ask:
+        with messages_api(lambda _: waiting.pop(0)) as server, Talk(server) as ask:
             shown = [Shown(node(n), code, "Traceback: " + "x" * 1_500) for n in range(1, 3)]
             many = {"draft": 0, "merge": 2}.get(operator, 1)
             rules, model = rules_of(CONTENT, contract), model_of(contract, PRICES)

@@ -2,7 +2,8 @@
 
 Guarantees: a request gets the answer that the same request got when it was recorded, the k-th time
 the k-th; what was never asked is an error of the service that says so. Requests are the same when
-they differ in numbers only: estimates and scores are another machine's. No key is in a cassette,
+they differ in numbers only, for estimates and scores are another machine's, and in what was
+thought, for thoughts are signed for the conversation in which they were. No key is in a cassette,
 for none is recorded. Does not record: every run with `--author claude` or `both` does.
 """
 
@@ -16,6 +17,8 @@ from typing import Any
 from mlagent.gateway.call_log import ANSWER, REQUEST, canonical
 
 from .messages_api import Fails, Says, Script, Scripted
+
+THOUGHT = ("thinking", "redacted_thinking")
 
 
 def played(folder: Path) -> Script:
@@ -42,5 +45,13 @@ def played(folder: Path) -> Script:
 
 
 def _key(request: dict[str, Any]) -> bytes:
-    unmarked = re.sub(rb"mark=[0-9a-f]+", b"mark=#", canonical(request))  # made from the numbers
-    return re.sub(rb"\d+(?:\.\d+)?", b"#", unmarked)
+    plain = canonical({**request, "messages": [_unthought(one) for one in request["messages"]]})
+    unmarked = re.sub(rb"mark=[0-9a-f]+", b"mark=#", plain)  # made from the numbers
+    return re.sub(rb"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?", b"#", unmarked)
+
+
+def _unthought(message: dict[str, Any]) -> dict[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    return {**message, "content": [part for part in content if part["type"] not in THOUGHT]}

@@ -1,7 +1,7 @@
 """A server on loopback that answers like a language model's API, from a script without a model.
 
 For tests of code that speaks to `POST /v1/messages`, yours too: point ANTHROPIC_BASE_URL at `url`.
-Guarantees: every request is kept; with `strict`, each is held to the SDK's own types, and an
+Guarantees: every request is kept; unless `strict` is off, each is held to the SDK's own types, and an
 unknown or malformed field is a 400, as with the real API; tokens are counted (four bytes each) and
 cached prefixes are remembered, so that bills can be checked; models that think answer with a block
 that is signed for what stood before it; it misbehaves when the script says so. Does not really
@@ -127,7 +127,7 @@ class MessagesApi(ThreadingHTTPServer):
         self,
         script: Script,
         *,
-        strict: bool = False,
+        strict: bool = True,
         keys: tuple[str, ...] = (),
         models: tuple[str, ...] = (),
     ) -> None:
@@ -189,14 +189,14 @@ class MessagesApi(ThreadingHTTPServer):
 def messages_api(
     script: Script,
     *,
-    strict: bool = False,
+    strict: bool = True,
     keys: tuple[str, ...] = (),
     models: tuple[str, ...] = (),
 ) -> Iterator[MessagesApi]:
     """The server, running.
 
     Args:
-        strict: hold each request to the SDK's types.
+        strict: hold each request to the SDK's types, and to what models that think refuse.
         keys: keys that are valid; any when empty.
         models: models that exist; any when empty.
     """

@@ -14,7 +14,7 @@ from mlagent.cli.main import main
 from mlagent.contracts.plan import Plan
 from mlagent.documents import read_record
 from mlagent.testing.cassette import played
-from mlagent.testing.messages_api import Fails, Says, messages_api, says
+from mlagent.testing.messages_api import Fails, Says, Script, messages_api, says
 from mlagent.testing.tables import churn_frame, write_csv
 
 KEY = "sk-ant-test-cassette"
@@ -50,18 +50,27 @@ def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [says(json.dumps({"agent_plan": plan}))]
 
 
-def test_a_recorded_plan_is_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def hesitant(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same, but each agent's first answer is none, so that a conversation goes on."""
+    return [says("Let me think.")] if len(body["messages"]) == 1 else answer(body)
+
+
+@pytest.mark.parametrize(("script", "asked"), [(answer, 3), (hesitant, 6)])
+def test_a_recorded_plan_is_played_again(
+    script: Script, asked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorded, again = tmp_path / "recorded", tmp_path / "again"
-    for folder, rows in ((recorded, 500), (again, 500)):
+    for folder, rows in ((recorded, 500), (again, 504)):  # other numbers, other signatures
         folder.mkdir()
         write_csv(churn_frame(rows), folder / "churn.csv")
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    with messages_api(answer, strict=True) as server:
+    with messages_api(script) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         first = plan_in(recorded, monkeypatch)
-    with messages_api(played(recorded / "plans" / "calls"), strict=True) as server:
+    with messages_api(played(recorded / "plans" / "calls")) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         second = plan_in(again, monkeypatch)
+        assert len(server.kept) == asked
     assert first.notes == second.notes == ()
     for role, plan in first.agent_plans.items():
         assert second.agent_plans[role].recommendation == plan.recommendation

@@ -24,7 +24,7 @@ def team() -> Team:
 
 @pytest.fixture
 def api(team: Team, monkeypatch: pytest.MonkeyPatch) -> Iterator[MessagesApi]:
-    with messages_api(team, strict=True, keys=(KEY,)) as server:
+    with messages_api(team, keys=(KEY,)) as server:
         monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         yield server

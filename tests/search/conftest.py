@@ -19,7 +19,7 @@ from searches import KEY, Run, Script, waving
 
 @pytest.fixture
 def api() -> Iterator[MessagesApi]:
-    with messages_api(lambda _: [says("nothing")], strict=True, keys=(KEY,)) as server:
+    with messages_api(lambda _: [says("nothing")], keys=(KEY,)) as server:
         yield server
 
 

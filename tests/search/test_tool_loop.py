@@ -103,7 +103,7 @@ def api(script: list[Any]) -> Iterator[MessagesApi]:
     def answer(_: dict[str, Any]) -> Any:
         return script.pop(0) if len(script) > 1 else script[0]
 
-    with messages_api(answer, strict=True) as server:
+    with messages_api(answer) as server:
         yield server
 
 
