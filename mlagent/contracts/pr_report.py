@@ -19,7 +19,8 @@ from .plan import OptionName
 
 Text = Annotated[str, Field(max_length=1000)]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,80}$")]
+RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+CandidateFolder = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,79})?$")]
 RailName = Literal[
     "worst_slice",
     "calibration_error",
@@ -189,7 +190,12 @@ class Cost(Record):
 
 
 class Reproduce(Record):
-    """The flags that repeat the head's run; the view writes the command."""
+    """The flags that repeat the head's run, and where; the view writes the commands.
+
+    `candidate` is the folder of a candidate that was handed in, below artifacts/ml-engineer/ of the
+    run; '' for one whose name cannot stand in a command, None where the plan's option ran.
+    `merged` is set for a run at GitHub's test merge, which no clone has: the merge's other parent.
+    """
 
     budget_s: Finite = Field(ge=0)
     seed: int = Field(ge=0)
@@ -197,6 +203,9 @@ class Reproduce(Record):
     vault: Finite | None = Field(None, ge=0, le=1)
     refit: bool = False
     test_file: bool = False
+    candidate: CandidateFolder | None = None
+    schedule: bool = Field(True, description="the run left one, which a replay follows")
+    merged: Commit | None = None
 
 
 class PrReport(Record):

@@ -90,7 +90,8 @@ class Answers:
     def compare(self, done: CompareDone, job: Job) -> str:
         """The report of the pull request."""
         notes = self._render("notes", {"notes": list(done.notes)}) if done.notes else ""
-        made = compose(done.report, self._content, KEY, Links(), MOST - length(notes) - 200)
+        links = Links(number=job.number)
+        made = compose(done.report, self._content, KEY, links, MOST - length(notes) - 200)
         body = made.text.partition("\n")[2]  # below the sticky comment's marker
         return f"{body.rstrip()}\n\n{notes}".rstrip()
 

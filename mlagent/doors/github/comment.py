@@ -32,15 +32,17 @@ MARKER = re.compile(
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses that come from the environment of the job, never from a report.
+    """What the environment of the job or GitHub says, never a report.
 
     Attributes:
         run: the page of the workflow run with its artifacts; None outside of Actions.
+        number: of the pull request; None where that is not known.
         privileged: the report came from another job, which ran the pull request's code.
         gates_checked: that report's gates were held against the base commit's.
     """
 
     run: str | None = None
+    number: int | None = None
     privileged: bool = False
     gates_checked: bool = False
 

@@ -11,7 +11,7 @@ request has moved on. Computes no number.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -60,7 +60,7 @@ class MovedOn(MlagentError):
 
 
 def links_of(environment: Mapping[str, str], event: Event | None, checked: bool) -> Links:
-    """Addresses of this job. The run is the one that computed the report."""
+    """What this job says. The run is the one that computed the report."""
     run = None
     server = environment.get("GITHUB_SERVER_URL", "")
     parts = urlsplit(server)
@@ -68,7 +68,8 @@ def links_of(environment: Mapping[str, str], event: Event | None, checked: bool)
         repo = repository_name(None, environment)
         run = f"https://{quote(parts.netloc, safe=':')}/{repo}/actions/runs/{event.run_id}"
     privileged = event is not None and event.privileged
-    return Links(run=run, privileged=privileged, gates_checked=checked)
+    number = None if event is None else event.number
+    return Links(run=run, number=number, privileged=privileged, gates_checked=checked)
 
 
 def check_key(key: str) -> None:
@@ -117,9 +118,10 @@ def post(
     with connect(token, api) as github:
         try:
             number, base_sha = _pull(github, repo, flags, event, report)
+            links = replace(links, number=number)
             if flags.from_file:
                 checked = check_gates(report, folder, base_sha)
-                links = links_of(environment, event, checked)
+                links = replace(links, gates_checked=checked)
                 if checked and isinstance(report, ForeignReport):
                     report.mark_checked()
             author = flags.author or author_of(github, actions=actions)

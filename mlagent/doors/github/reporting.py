@@ -113,7 +113,9 @@ def _report(
         base_curve=None if other is None else curve_of(other.evaluation),
         plan=plan_rows(head, other),
         cost=cost_of(head, other),
-        reproduce=reproduce_of(head),
+        reproduce=reproduce_of(head).model_copy(
+            update={"merged": _merged(head, repository, event)}
+        ),
         suspects=tuple(clip(name) for name in head.evaluation.suspects[:50]),
         notes=((stale,) if stale else ()) + _notes(head, base, policy.commit),
     )
@@ -138,6 +140,15 @@ def _other_commit(head: RunFacts, repository: Repository | None, event: Event | 
         f"The run was made at {own[:7]}, not at the head {judged[:7]}, so no gate is measured. "
         "Run `mlagent execute` there."
     )
+
+
+def _merged(head: RunFacts, repository: Repository | None, event: Event | None) -> str | None:
+    """What GitHub's test merge merges the head with, for a run that was made there."""
+    own = head.environment.git_commit
+    if event is None or repository is None or own is None or own != event.merge_sha:
+        return None
+    parents = [one for one in repository.parents(own) if one != event.head_sha]
+    return parents[0] if own != event.head_sha and len(parents) == 1 else None
 
 
 def _unmeasured(gate: PrGate, why: str) -> PrGate:

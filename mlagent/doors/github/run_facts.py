@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +27,11 @@ MB = 2**20
 ROC_STEPS = 11
 RESIDUAL_BINS = 15
 LONGEST = 1000
+SCHEDULES = "artifacts/ml-engineer/schedules.json"
 ANOTHER = "`mlagent runs` lists others; `mlagent execute` makes a new one."
 ENGINEER: Role = "ml-engineer"
+FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
+"""A name that may stand in a command which a stranger's record brings."""
 
 
 @dataclass(frozen=True)
@@ -230,8 +234,8 @@ def cost_of(facts: RunFacts, base: RunFacts | None) -> Cost:
     )
 
 
-def reproduce_of(facts: RunFacts) -> Reproduce:
-    """The flags that repeat the run."""
+def reproduce_of(facts: RunFacts, merged: str | None = None) -> Reproduce:
+    """The flags that repeat the run. `merged`: see the record."""
     return Reproduce(
         budget_s=facts.manifest.budget_s,
         seed=facts.environment.seed,
@@ -239,7 +243,18 @@ def reproduce_of(facts: RunFacts) -> Reproduce:
         vault=number_of(facts.start.get("vault")),
         refit=bool(facts.start.get("refit")),
         test_file=facts.start.get("test") is not None,
+        candidate=_candidate(facts),
+        schedule=(facts.run.path / SCHEDULES).is_file(),
+        merged=merged,
     )
+
+
+def _candidate(facts: RunFacts) -> str | None:
+    """The folder of what was handed in; '' where its name cannot be written, None for an option."""
+    said = facts.start.get("candidate")
+    if not said:
+        return None
+    return str(said) if FOLDER.fullmatch(str(said)) else ""
 
 
 def curve_of(evaluation: Evaluation) -> Curve:

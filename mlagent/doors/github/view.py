@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from mlagent.contracts.drift import DataDifference
@@ -16,6 +15,7 @@ from . import plots
 from .comparing import OTHER_BUDGETS
 from .foreign import GATE, REMEDY, UNCHECKED, unchecked
 from .markdown import Safe
+from .reproducing import other_commit, reproduce
 
 if TYPE_CHECKING:
     from .comment import Links
@@ -79,7 +79,7 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
         "data": data_values(report.data),
         "plan": plan_rows(report),
         "cost": cost_values(report),
-        "reproduce": reproduce(report),
+        "reproduce": reproduce(report, links),
         "plots": plot_values(report),
     }
 
@@ -102,14 +102,6 @@ def title(report: PrReport) -> Safe:
 def other_budgets(report: PrReport) -> bool:
     """Whether both runs scored the same rows, but in another time."""
     return report.standing == "not comparable" and report.reason.startswith(OTHER_BUDGETS)
-
-
-def other_commit(report: PrReport) -> str:
-    """The sentence that the run was made at another commit than the head; '' where it was not. Such
-    a run measures no gate, every other one does."""
-    if any(gate.outcome != "not measured" for gate in report.gates):
-        return ""
-    return next((gate.evidence for gate in report.gates), "")
 
 
 def passed(report: PrReport) -> Safe:
@@ -315,24 +307,6 @@ def cost_values(report: PrReport) -> dict[str, Any]:
         "language_model": cost.language_model,
         "tier": report.head.tier,
     }
-
-
-def reproduce(report: PrReport) -> Safe:
-    """The command that repeats the head's run, made here from typed flags."""
-    how = report.reproduce
-    words = ["mlagent", "execute", "--budget", f"{how.budget_s:g}s", "--seed", str(how.seed)]
-    for agent, option in how.selection.items():
-        words += ["--select", f"{agent}={option}"]
-    if how.vault is not None:
-        words += ["--vault", f"{how.vault:g}"]
-    if how.test_file:
-        words += ["--test", "FILE"]
-    if how.refit:
-        words += ["--refit", "all"]
-    command = shlex.join([*words, "--replay", report.head.run])
-    commit = report.head.commit
-    before = "" if commit is None else f"git checkout {commit[:12]}\n"
-    return Safe(f"```sh\n{before}{command}\n```")
 
 
 def plot_values(report: PrReport) -> dict[str, Safe]:

@@ -158,9 +158,12 @@ def add_run(
     number: int = 99,
     dirty: bool = False,
     budget_s: float | None = None,
+    candidate: str | None = None,
+    suspects: tuple[str, ...] = (),
 ) -> str:
     """A head run whose shipped model is `model`, made at `commit`; its id. 'linear': the base run's
-    own linear baseline ships. `budget_s`: another one than the base run's."""
+    own linear baseline ships. `budget_s`: another one than the base run's. `candidate`: the folder
+    that was handed in. `suspects`: columns that may leak and were kept."""
     base = RunFolder(heads.folder / "runs" / heads.base_run)
     run = RunFolder(heads.folder / "runs" / f"20990101-000000-{number:02d}")
     shutil.copytree(base.path, run.path, ignore=shutil.ignore_patterns("journal.jsonl"))
@@ -190,17 +193,24 @@ def add_run(
             tier="T0",
             seed=0,
             thresholds={"model": 0.3},
+            suspects=suspects,
             draws=200,
             slice_columns={"contract": table.loc[rows, "contract"].to_numpy()},
         )
     )
     run.write("evaluation.json", evaluation)
     environment = base.read("environment.json", Environment)
+    if candidate is not None:
+        home = run.path / "artifacts" / "ml-engineer" / candidate
+        home.mkdir()
+        (home / "solution.py").write_text("def fit(train, spec): ...\n")
     made_at = {"git_commit": commit or heads.head, "git_dirty": dirty}
     run.write("environment.json", environment.model_copy(update=made_at))
     with FileJournal(run.path / "journal.jsonl") as journal:
         for event in read_journal(base.path / "journal.jsonl"):
-            journal.append(event.kind, **event.facts)
+            begun = event.kind == "run.start" and candidate is not None
+            more = {"candidate": candidate, "candidate_code": "D"} if begun else {}
+            journal.append(event.kind, **{**event.facts, **more})
         head, count = journal.head, journal.count
     manifest = base.manifest()
     changes = {

@@ -62,6 +62,7 @@ def test_the_two_jobs_together_post_once(
     assert "### ❌ Worse than the base" in comment.body
     assert "its gates are those of the base commit" in comment.body
     assert "actions/runs/4242" in comment.body
+    assert "\ngit fetch origin pull/7/head\n" in comment.body
 
 
 def test_a_forks_pull_request_is_found_by_its_branch(
