@@ -29,6 +29,8 @@ RailName = Literal[
     "latency_ms",
     "leakage_suspects",
 ]
+MOST_SUSPECTS = 50
+"""Columns that are named; a list of so many may be cut."""
 Standing = Literal["compared", "base not evaluated", "not comparable"]
 
 
@@ -236,7 +238,10 @@ class PrReport(Record):
     plan: tuple[PlanRow, ...] = Field((), max_length=3)
     cost: Cost
     reproduce: Reproduce
-    suspects: tuple[Name, ...] = Field((), max_length=50)
+    suspects: tuple[Name, ...] = Field((), max_length=MOST_SUSPECTS)
+    base_suspects: tuple[Name, ...] | None = Field(
+        None, max_length=MOST_SUSPECTS, description="of the base's run; None: not known"
+    )
     notes: tuple[Text, ...] = Field((), max_length=20)
 
     @model_validator(mode="after")
@@ -260,6 +265,10 @@ class PrReport(Record):
             decided = ("not applicable",) if itself else ("pass", "fail")
             if gate.outcome not in (*decided, "not measured"):
                 raise ValueError(f"the gate {gate.name!r} does not fit the model that ships")
+        new = sum(self.new_suspects.values())
+        for gate in self.gates:
+            if gate.metric == "leakage_suspects" and gate.value is not None and gate.value < new:
+                raise ValueError(f"the gate {gate.name!r} counts fewer suspects than are named")
         if self.policy_commit is not None and self.policy_commit != self.base_commit:
             raise ValueError("the gates are of another commit than the base")
         return self
@@ -269,6 +278,13 @@ class PrReport(Record):
         """Of the head against the base, by the primary metric."""
         gap = self.metrics[0].difference
         return "not compared" if gap is None else gap.verdict
+
+    @property
+    def new_suspects(self) -> dict[str, bool]:
+        """Each suspect -> whether it is known that the base does not keep it."""
+        kept = self.base_suspects
+        whole = kept is not None and len(kept) < MOST_SUSPECTS
+        return {name: whole and name not in (kept or ()) for name in self.suspects}
 
     @property
     def failed(self) -> tuple[PrGate, ...]:

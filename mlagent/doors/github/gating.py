@@ -129,18 +129,21 @@ def _not_worse(base: RunFacts | None, compared: Compared) -> PrGate:
 
 
 def _leakage(head: RunFacts, base: RunFacts | None) -> PrGate:
-    """No column that predicts the target almost alone, beyond those that the base keeps."""
-    before = 0 if base is None else len(base.evaluation.suspects)
-    here = len(head.evaluation.suspects)
+    """No column that predicts the target almost alone, but for the very ones that the base keeps:
+    another one in the place of one of those is new."""
+    known = () if base is None else base.evaluation.suspects
+    new = [name for name in head.evaluation.suspects if name not in known]
+    names = f" ({', '.join(map(repr, new))})" if new else ""
     return _gate(
         LEAKAGE,
         "leakage_suspects",
         "at_most",
         base is not None,
         OWN,
-        f"columns that predict the target almost alone, kept: {here}; the base keeps {before}",
-        threshold=float(before),
-        value=float(here),
+        "columns that predict the target almost alone, kept here and not by the base: "
+        f"{len(new)}{names}",
+        threshold=0.0,
+        value=float(len(new)),
     )
 
 

@@ -10,6 +10,7 @@ request has moved on. Computes no number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,14 +18,15 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlagent.content import Content
+from mlagent.contracts.contract import QualityGate
 from mlagent.contracts.errors import BadInput, MlagentError
-from mlagent.contracts.pr_report import PrReport
+from mlagent.contracts.pr_report import PrGate, PrReport
 
 from .base_ref import Policy, Repository, policy_at
 from .client import API, GitHub, Refused, token_from
 from .comment import KEY, Comment, Links, compose
 from .foreign import ForeignReport
-from .gating import LEAKAGE, NOT_WORSE
+from .gating import LEAKAGE, NOT_WORSE, OWN
 from .reporting import content_override, open_repository
 from .sticky import Posted, Target, author_of, keep_one
 from .workflow_event import Event, repository_name
@@ -282,24 +284,29 @@ def refuse_other_base(report: PrReport, repository: Repository, commit: str) -> 
 
 
 def refuse_loosened(report: PrReport, policy: Policy) -> None:
-    """Raises BadInput when the report's gates are weaker than the policy's, or bent."""
+    """Raises BadInput when the report's gates are weaker than the policy's, or bent: each gate of
+    the policy, and the two of every pull request, stands there as often and in the same terms; what
+    is more is a constraint of the head's own run."""
 
-    def terms(gate: Any) -> tuple[Any, ...]:
-        return gate.name, gate.metric, gate.comparison, gate.threshold, gate.required
+    def terms(gate: PrGate | QualityGate, source: str) -> tuple[Any, ...]:
+        return gate.name, gate.metric, gate.comparison, gate.threshold, gate.required, source
 
-    there = {terms(gate) for gate in report.gates}
-    gone = [one.gate.name for one in policy.gates if terms(one.gate) not in there]
-    names = [gate.name for gate in report.gates]
-    ours = [one.gate.name for one in policy.gates]
-    gone += [name for name in names if names.count(name) > max(1, ours.count(name))]
-    own = [gate for gate in report.gates if gate.name == NOT_WORSE]
-    if len(own) != 1 or own[0].required != (report.base is not None):
-        gone.append(NOT_WORSE)
-    sources = {one.gate.name: one.source for one in policy.gates}
-    for gate in report.gates:
-        own_words = gate.name in (NOT_WORSE, LEAKAGE) or gate.source.startswith("run ")
-        if gate.source != sources.get(gate.name) and (gate.name in sources or not own_words):
-            gone.append(gate.name)
+    demanded = Counter(terms(one.gate, one.source) for one in policy.gates)
+    evaluated = report.base is not None
+    demanded.update(
+        [
+            (NOT_WORSE, report.metrics[0].metric, "not_worse_than_base", None, evaluated, OWN),
+            (LEAKAGE, "leakage_suspects", "at_most", 0.0, evaluated, OWN),
+        ]
+    )
+    here = Counter(terms(gate, gate.source) for gate in report.gates)
+    gone = [str(asked[0]) for asked, times in demanded.items() if here[asked] != times]
+    ours = Counter(asked[0] for asked in demanded.elements())
+    for name, times in Counter(gate.name for gate in report.gates).items():
+        if times > max(1, ours[name]):
+            gone.append(name)
+    own_run = f"run {report.head.run}"
+    gone += [g.name for g in report.gates if g.name not in ours and g.source != own_run]
     if gone:
         raise BadInput(
             f"The report's gate {gone[0]!r} is not the one of the base commit "

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mlagent import __version__
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.pr_report import PrGate, PrReport
+from mlagent.contracts.pr_report import MOST_SUSPECTS, PrGate, PrReport
 from mlagent.data.drift import clip
 from mlagent.documents import load_json
 from mlagent.store.project import Project
@@ -116,7 +116,8 @@ def _report(
         reproduce=reproduce_of(head).model_copy(
             update={"merged": _merged(head, repository, event)}
         ),
-        suspects=tuple(clip(name) for name in head.evaluation.suspects[:50]),
+        suspects=_suspects(head),
+        base_suspects=None if other is None else _suspects(other),
         notes=((stale,) if stale else ()) + _notes(head, base, policy.commit),
     )
 
@@ -149,6 +150,10 @@ def _merged(head: RunFacts, repository: Repository | None, event: Event | None) 
         return None
     parents = [one for one in repository.parents(own) if one != event.head_sha]
     return parents[0] if own != event.head_sha and len(parents) == 1 else None
+
+
+def _suspects(facts: RunFacts) -> tuple[str, ...]:
+    return tuple(clip(name) for name in facts.evaluation.suspects[:MOST_SUSPECTS])
 
 
 def _unmeasured(gate: PrGate, why: str) -> PrGate:

@@ -67,6 +67,7 @@ def values_of(report: PrReport, links: Links) -> dict[str, Any]:
         "notes": [note for note in report.notes if note != other_commit(report)],
         "sentence": headline(report),
         "ships": shipped(report),
+        "suspects": [{"name": name, "new": new} for name, new in report.new_suspects.items()],
         "passed": passed(report),
         "unchecked": Safe(f"{UNCHECKED} {REMEDY}") if unchecked(report) else "",
         "commits": commits(report),

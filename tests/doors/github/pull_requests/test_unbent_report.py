@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +13,18 @@ import pytest
 from git import Repo
 from pull_projects import SETTINGS, Heads, add_run, commit_all
 from pydantic import ValidationError
-from reported import report_of, text_of
+from reported import gate, report_of, text_of
 
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
-from mlagent.contracts.pr_report import PrReport
+from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.pr_report import PrGate, PrReport
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
 from mlagent.data.frames import read_frame, write_frame
-from mlagent.doors.github.posting import check_gates
+from mlagent.doors.github.base_ref import Repository, policy_at
+from mlagent.doors.github.gating import LEAKAGE, NOT_WORSE
+from mlagent.doors.github.posting import check_gates, refuse_loosened
 from mlagent.store.runs import RunFolder
 
 
@@ -200,22 +206,34 @@ BENT: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(BENT))
-def test_numbers_that_do_not_fit_each_other_are_no_report(heads: Heads, name: str) -> None:
+@pytest.fixture(scope="module")
+def worse(template: Heads, tmp_path_factory: pytest.TempPathFactory) -> tuple[PrReport, Path]:
+    """A report of a worse head, which no test changes, and the folder that it is of."""
+    folder = tmp_path_factory.mktemp("unbent") / "project"
+    shutil.copytree(template.folder, folder)
+    heads = Heads(folder, template.base, template.head, template.base_run)
     add_run(heads, "worse")
-    data = report_of(heads).model_dump(mode="json", by_alias=True)
+    return report_of(heads), folder
+
+
+@pytest.mark.parametrize("name", sorted(BENT))
+def test_numbers_that_do_not_fit_each_other_are_no_report(
+    worse: tuple[PrReport, Path], name: str
+) -> None:
+    data = worse[0].model_dump(mode="json", by_alias=True)
     PrReport.model_validate(data)
     BENT[name](data)
     with pytest.raises(ValidationError):
         PrReport.model_validate(data)
 
 
-def test_a_foreign_report_brings_neither_gates_nor_a_base_of_its_own(heads: Heads) -> None:
-    add_run(heads, "worse")
-    report = report_of(heads)
-    with Repo(heads.folder) as repo:
-        base = str(repo.commit("main").hexsha)
-    assert check_gates(report, heads.folder, base)
+def test_a_foreign_report_brings_neither_gates_nor_a_base_of_its_own(
+    worse: tuple[PrReport, Path],
+) -> None:
+    report, folder = worse
+    with Repo(folder) as repo:
+        base, head = (str(repo.commit(name).hexsha) for name in ("main", "change"))
+    assert check_gates(report, folder, base)
     mine = report.gates[0].model_copy(update={"name": "approved", "source": "security team"})
     for bent in (
         report.model_copy(update={"gates": (*report.gates, mine)}),
@@ -227,8 +245,67 @@ def test_a_foreign_report_brings_neither_gates_nor_a_base_of_its_own(heads: Head
                 )
             }
         ),
-        report.model_copy(update={"base_commit": heads.head, "policy_commit": heads.head}),
+        report.model_copy(update={"base_commit": head, "policy_commit": head}),
         report.model_copy(update={"base_commit": "f" * 40}),
     ):
         with pytest.raises(BadInput):
-            check_gates(bent, heads.folder, base)
+            check_gates(bent, folder, base)
+
+
+WEAKER: dict[str, Callable[[PrGate], tuple[PrGate, ...]]] = {
+    "absent": lambda gate: (),
+    "not required": lambda gate: (gate.model_copy(update={"required": not gate.required}),),
+    "with another threshold": lambda gate: (
+        gate.model_copy(
+            update={"threshold": 9.0 if gate.threshold is None else gate.threshold + 1}
+        ),
+    ),
+    "another comparison": lambda gate: (
+        gate.model_copy(update={"comparison": "at_most", "metric": "model_mb", "threshold": 9.0}),
+    ),
+    "said twice": lambda gate: (gate, gate),
+    "of another source": lambda gate: (gate.model_copy(update={"source": "security team"}),),
+}
+
+
+@pytest.mark.parametrize("how", WEAKER)
+def test_every_guard_rail_of_the_base_is_demanded_of_a_foreign_report(
+    worse: tuple[PrReport, Path], how: str
+) -> None:
+    """The two of every pull request as well: not-worse-than-base and no-new-leakage-suspect."""
+    report, folder = worse
+    with closing(Repository(folder)) as repository:
+        policy = policy_at(repository, str(report.base_commit), None)
+    refuse_loosened(report, policy)
+    assert {"no-bad-group", "small-enough", NOT_WORSE, LEAKAGE} <= {g.name for g in report.gates}
+    for at, one in enumerate(report.gates):
+        gates = (*report.gates[:at], *WEAKER[how](one), *report.gates[at + 1 :])
+        with pytest.raises(BadInput, match=f"gate '{one.name}' is not the one of the base commit"):
+            refuse_loosened(report.model_copy(update={"gates": gates}), policy)
+
+
+def test_another_suspect_of_leakage_in_the_place_of_the_bases_is_a_new_one(heads: Heads) -> None:
+    """As many as before are no reason to pass: no-new-leakage-suspect holds names."""
+    home = heads.folder / "runs"
+    base = RunFolder(home / heads.base_run)
+    before = base.read("evaluation.json", Evaluation)
+    base.write("evaluation.json", before.model_copy(update={"suspects": ("fee", "usage_gb")}))
+    run = RunFolder(home / add_run(heads, "better", suspects=("tenure", "usage_gb")))
+    report = report_of(heads)
+    (found,) = [one for one in report.gates if one.name == LEAKAGE]
+    assert (found.outcome, found.value, found.threshold, found.required) == ("fail", 1, 0, True)
+    assert found.evidence.endswith("not by the base: 1 ('tenure')")
+    assert LEAKAGE in [one.name for one in report.failed]
+    said = [line for line in text_of(report).splitlines() if "almost alone" in line]
+    assert ["the base does not keep it" in line for line in said] == [True, False]
+    data = report.model_dump(mode="json", by_alias=True)
+    data["gates"] = [
+        one | ({"value": 0.0, "outcome": "pass"} if one["name"] == LEAKAGE else {})
+        for one in data["gates"]
+    ]
+    with pytest.raises(ValidationError, match="fewer suspects than are named"):
+        PrReport.model_validate(data)
+
+    mine = run.read("evaluation.json", Evaluation)
+    run.write("evaluation.json", mine.model_copy(update={"suspects": ("usage_gb",)}))
+    assert gate(report_of(heads), LEAKAGE) == "pass"
