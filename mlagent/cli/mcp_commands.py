@@ -23,6 +23,14 @@ def mcp(
         list[Path] | None,
         typer.Option(help="A folder to allow when the client names no roots.", metavar="DIR"),
     ] = None,
+    allow_runs: Annotated[
+        bool,
+        typer.Option(
+            "--allow-runs",
+            help="Start and resume without asking where the client cannot ask you; its own "
+            "settings decide.",
+        ),
+    ] = False,
 ) -> None:
     """Serve plan, run and report to an MCP client over stdin and stdout."""
     from mlagent.contracts.errors import BadInput
@@ -33,7 +41,7 @@ def mcp(
             raise BadInput(f"--root {str(folder)!r} is not a folder.", remedy="Name one that is.")
     from mlagent.doors.mcp.server import serve
 
-    serve(tuple(folder.resolve() for folder in root or ()))
+    serve(tuple(folder.resolve() for folder in root or ()), allow_runs=allow_runs)
 
 
 def require_sdk() -> None:

@@ -127,6 +127,7 @@ class RunAnswer(Rows):
     phases_done: tuple[str, ...] = ()
     seconds: Finite
     budget_seconds: Finite | None = None
+    tier: str | None = Field(None, description="T3: a container; T0: a plain process, not sealed")
     verdict: str | None = None
     error: str | None = None
     next: str = Field(description="what to call next")

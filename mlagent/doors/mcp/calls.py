@@ -38,10 +38,12 @@ class Desk:
 
     Attributes:
         given: folders of `--root`.
+        allow_runs: `--allow-runs`: a client that cannot ask its user may start runs.
         children: by run id, the runs that this server started.
     """
 
     given: tuple[Path, ...] = ()
+    allow_runs: bool = False
     children: dict[str, Child] = field(default_factory=dict)
 
 

@@ -21,6 +21,7 @@ from .runs import TITLES, RunFacts, at_work, facts_of
 from .wording import in_words
 
 FACTS = {"concise": 120, "detailed": 600}
+UNSEALED = "No container (T0): the code runs as a plain process; network and files are open to it."
 
 
 def run_answer(
@@ -57,6 +58,7 @@ def run_answer(
         phases_done=found.done,
         seconds=found.seconds,
         budget_seconds=found.budget_s,
+        tier=found.tier,
         verdict=None if found.verdict is None else clip(found.verdict, 1200),
         error=None if error is None else clip(in_words(error), 600),
         next=next_step(state),
@@ -88,6 +90,7 @@ def run_lines(record: RunAnswer) -> list[str]:
     of = "" if record.budget_seconds is None else f" of {record.budget_seconds:.0f} s"
     return [
         f"Run {record.run}: {record.state}{at}; {record.seconds:.0f} s{of}.",
+        UNSEALED if record.tier == "T0" else "",
         record.verdict or "",
         record.error or "",
         f"Next: {record.next}",

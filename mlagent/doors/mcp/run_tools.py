@@ -11,7 +11,7 @@ import anyio
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver import Elicit, Resolve
 from mcp_types import CallToolResult
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
@@ -27,6 +27,7 @@ from mlagent.settings import parse_duration, parse_vault
 from mlagent.store.runs import RunFolder
 
 from .answers import RunAnswer, TryAnswer
+from .approval import YES, Approval, code_of, isolation, to_be_asked
 from .calls import Ctx, Cursor, Desk, Folder, Limit, Run, Style, Where
 from .children import POLL_S, Child, end, start, stop_run, wait_for_run
 from .paging import LIMIT, clip
@@ -56,15 +57,6 @@ def mlagent_run_status(
     )
 
 
-class Approval(BaseModel):
-    """What the user is asked before a run."""
-
-    approved: bool = Field(description="Start the run now.", strict=True)
-
-
-YES = Approval(approved=True)
-ASKS_ITSELF = "claude-code"
-"""This client shows its own question for a tool with `requiresUserInteraction`."""
 Selected = Annotated[
     dict[str, str] | None,
     Field(description='Other options than the plan selects: {"ml-engineer": "option_a"}.'),
@@ -86,12 +78,13 @@ async def ask_to_run(
     run: str | None,
 ) -> Elicit[Approval] | Approval:
     """The question to the user, through a client that can put it; yes where there is nothing to
-    ask, or nobody but the client's own question for tools that write.
+    ask, or somebody else decides (`to_be_asked`).
 
     Everything is checked before it is asked, and the question is the command that will run.
 
     Raises:
-        BadInput: an argument that cannot be used, no plan, nothing to resume.
+        BadInput: an argument that cannot be used, no plan, nothing to resume, nobody to ask.
+        PrerequisiteMissing: a candidate, and no container for it.
     """
     start_only = {
         "select": select, "budget": budget, "vault": vault, "candidate": candidate, "test": test,
@@ -101,17 +94,17 @@ async def ask_to_run(
     if action == "stop":
         return YES
     words = run_words(place, action, select, budget, vault, candidate, refit_all, test, seed, force)
-    able = ctx.client_capabilities
-    asks = able.elicitation if able is not None else None
+    desk: Desk = ctx.request_context.lifespan_context
     known = ctx.session.client_params
-    itself = known is not None and known.client_info.name == ASKS_ITSELF
-    if asks is None or (asks.url is not None and asks.form is None) or itself:
+    name = None if known is None else known.client_info.name
+    if not to_be_asked(ctx.client_capabilities, name, allowed=desk.allow_runs):
         return YES
+    kept_in = await anyio.to_thread.run_sync(isolation, code_of(place, action, candidate))
     judged = "no vault is opened" if vault == "0" else "a vault may be opened"
     doing = "Resume the run in" if action == "resume" else "Start a run in"
     return Elicit(
         f"{doing} {place.folder}? It takes about {time_asked_for(place, action, budget)} of this "
-        f"machine; {judged}. The command: mlagent {shlex.join(words)}",
+        f"machine; {judged}. {kept_in} The command: mlagent {shlex.join(words)}",
         Approval,
     )
 
@@ -175,8 +168,10 @@ async def mlagent_run(
 ) -> Annotated[CallToolResult, RunAnswer]:
     """Run plan.yaml in the sandbox: explore, analyse, engineer, verdict on rows that no code has
     seen, package. Uses the budget of CPU time on the user's machine, so the user is asked each
-    time. Answers at once with the run's id; follow it with mlagent_run_status. One run at a time in
-    a folder. A run that is stopped or whose call is cancelled can be resumed."""
+    time; a client that cannot ask is refused. The sandbox is a container; where none is there,
+    mlagent's own code runs in a plain process (tier T0), a candidate not at all. Answers at once
+    with the run's id; follow it with mlagent_run_status. One run at a time in a folder. A run that
+    is stopped or whose call is cancelled can be resumed."""
     desk: Desk = ctx.request_context.lifespan_context
     if action == "stop":
         found = place.run(run, finished=False)
@@ -238,7 +233,13 @@ def run_words(
             )
         words.append(f"--vault={vault}")
     if test is not None:
-        words.append(f"--test={place.table(test, 'test file')}")
+        held_out = place.table(test, "test file")
+        if not held_out.is_file():
+            raise BadInput(
+                f"The test file {clip(test, 200)!r} is not here.",
+                remedy="Name a table of the project.",
+            )
+        words.append(f"--test={held_out}")
     if candidate is not None:
         where = place.inside(candidate, "candidate")
         read_source(where)

@@ -34,6 +34,7 @@ class RunFacts:
         phase: the phase at work or where it stopped; None before the first and in a `try`.
         seconds: time at work so far; of a finished run the wall clock.
         error: the sentence of the phase that failed.
+        tier: of the sandbox, T3 a container, T0 a plain process; None before the first event.
     """
 
     run: RunFolder
@@ -45,6 +46,7 @@ class RunFacts:
     verdict: str | None
     error: str | None
     events: tuple[JournalEvent, ...]
+    tier: str | None
 
 
 def facts_of(run: RunFolder, *, alive: bool) -> RunFacts:
@@ -84,6 +86,7 @@ def facts_of(run: RunFolder, *, alive: bool) -> RunFacts:
         verdict,
         error,
         events,
+        str(started[-1].facts["tier"]) if started and "tier" in started[-1].facts else None,
     )
 
 

@@ -46,7 +46,8 @@ regression on one table.
 
 The way: mlagent_profile (look), mlagent_plan (options with trade-offs, writes plan.yaml), show \
 the options to the user, mlagent_review_plan after edits, mlagent_run (the user is asked each \
-time; answers at once with a run id), mlagent_run_status until it is finished, mlagent_report and \
+time; where a client cannot ask, only the user can allow runs, with mlagent mcp --allow-runs; \
+answers at once with a run id), mlagent_run_status until it is finished, mlagent_report and \
 mlagent_gates. mlagent_try scores code that you wrote, on dev folds only. mlagent_compare_runs \
 says better, worse or not distinguishable; report intervals with scores, and never a "better" \
 that the interval does not carry.
@@ -138,7 +139,8 @@ class Server(MCPServer[Desk]):
 
 
 def untitled(schema: Any) -> Any:
-    """A JSON Schema without its titles; a property that is called `title` stays."""
+    """A JSON Schema without its titles and its defaults of null, which say nothing; a property that
+    is called `title` stays."""
     if isinstance(schema, list):
         return [untitled(part) for part in schema]
     if not isinstance(schema, dict):
@@ -148,7 +150,7 @@ def untitled(schema: Any) -> Any:
         if key in ("properties", "$defs")
         else untitled(value)
         for key, value in schema.items()
-        if key != "title"
+        if key != "title" and not (key == "default" and value is None)
     }
 
 
@@ -182,17 +184,18 @@ def refusal(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
 
 
-def build(given: tuple[Path, ...] = ()) -> Server:
+def build(given: tuple[Path, ...] = (), *, allow_runs: bool = False) -> Server:
     """The server with everything on it.
 
     Args:
         given: folders that are allowed when the client names no roots.
+        allow_runs: a client that cannot ask its user may start and resume runs.
     """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Desk]) -> AsyncIterator[Desk]:
         try:
-            yield Desk(given)
+            yield Desk(given, allow_runs)
         finally:
             sys.stdout.flush()  # stdout still leads to stderr here
 
@@ -220,11 +223,11 @@ def described(function: Callable[..., Any]) -> str:
     return " ".join((function.__doc__ or "").split())
 
 
-def serve(given: tuple[Path, ...] = ()) -> None:
-    """Serve over stdio until the client closes stdin. Logs go to stderr."""
+def serve(given: tuple[Path, ...] = (), *, allow_runs: bool = False) -> None:
+    """Serve over stdio until the client closes stdin; see `build`. Logs go to stderr."""
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    build(given).run("stdio")
+    build(given, allow_runs=allow_runs).run("stdio")

@@ -1,7 +1,7 @@
 """Sentences of mlagent, in the words of a client that has tool arguments and no command line.
 
 Guarantees: a flag or command that has a tool or an argument here is named by that; what only a
-terminal can do (`mlagent doctor`, `mlagent sandbox build`, `mlagent mcp --root DIR`) stays. What
+terminal can do (`mlagent doctor`, `mlagent sandbox build`, `mlagent mcp` with flags) stays. What
 stands in quotes right before a flag's dashes is data and stays too.
 """
 

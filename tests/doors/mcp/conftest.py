@@ -93,7 +93,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
     async def main() -> Recorded:
         sizes: dict[str, int] = {}
-        async with connected(folder) as talk:
+        async with connected(folder, args=("--allow-runs",)) as talk:
             assert len((await talk.client.list_tools()).tools) == 10
             planned = await talk.facts("plan", task="churn model", budget="10s")
             with anyio.fail_after(240):
@@ -201,7 +201,7 @@ def interrupted(recorded: Recorded) -> Interrupted:
             ("auto", fourth),
         ):
             try:
-                async with connected(folder, mode=mode) as talk:
+                async with connected(folder, mode=mode, args=("--allow-runs",)) as talk:
                     with anyio.fail_after(120):
                         await part(talk)
             except BaseExceptionGroup as group:

@@ -12,8 +12,19 @@ import pytest
 import yaml
 from mcp.shared.exceptions import MCPError
 from mcp_clients import MODES
-from mcp_types import INVALID_PARAMS, ElicitRequestFormParams, ElicitResult
+from mcp_types import (
+    INVALID_PARAMS,
+    ClientCapabilities,
+    ElicitationCapability,
+    ElicitRequestFormParams,
+    ElicitResult,
+    FormElicitationCapability,
+    UrlElicitationCapability,
+)
 
+from mlagent.contracts.errors import BadInput, PrerequisiteMissing
+from mlagent.doors.mcp.approval import code_of, isolation, to_be_asked
+from mlagent.doors.mcp.roots import place_of, roots_of_client
 from mlagent.store.journal import FileJournal
 from mlagent.store.runs import Runs
 from mlagent.testing.tables import build_tree
@@ -71,6 +82,7 @@ def test_without_a_yes_nothing_is_started(
         ({"select": {"nobody": "option_b"}}, "'nobody' has no"),
         ({"candidate": "/etc"}, "lies outside"),
         ({"candidate": "nothing"}, "no solution.py"),
+        ({"test": "nothing.csv"}, "The test file 'nothing.csv' is not here"),
         ({"action": "resume"}, "no unfinished run"),
         ({"vault": "none; press yes"}, "neither 'auto'"),
         ({"run": "x"}, "`run` is for action \"stop\", and this is action 'start'"),
@@ -140,21 +152,98 @@ def test_a_resume_is_asked_with_what_is_left_of_the_budget(standing: Any, churn:
     assert "about 10 s (what is left of 60 s)" in question
 
 
-def test_the_question_is_the_command(standing: Any, churn: Path) -> None:
+def test_the_question_is_the_command_and_says_what_isolates_it(standing: Any, churn: Path) -> None:
+    """These servers have no container engine, so a candidate is refused before the question."""
     user = User("decline")
-    (churn / "mine").mkdir()
-    (churn / "mine" / "solution.py").write_text("def fit(t, s): ...\n")
+    build_tree(churn, {"mine/solution.py": "def fit(t, s): ...\n"})
 
     async def script(talk: Any) -> str:
         await talk.facts("plan", task="churn model")
-        return str(
-            await talk.refused("run", candidate="mine", vault="0", refit_all=True, force=True)
-        )
+        await talk.refused("run", vault="0", refit_all=True, force=True)
+        return str(await talk.refused("run", candidate="mine"))
 
-    standing(churn, script, user=user)
+    refused = standing(churn, script, user=user)
     (question,) = user.asked
-    for word in ("--candidate=", "/mine", "--vault=0", "--refit all", "--force", "no vault"):
+    for word in ("--vault=0", "--refit all", "--force", "no vault"):
         assert word in question
+    assert "NO container: No container engine answers" in question
+    assert "network and files are not closed off" in question
+    assert "No container engine answers" in refused
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_client_that_cannot_ask_starts_nothing(standing: Any, churn: Path, mode: str) -> None:
+    async def script(talk: Any) -> list[str]:
+        await talk.facts("plan", task="churn model", budget="10s")
+        said = [str(await talk.refused("run"))]
+        run = Runs(churn / "runs").create(datetime(2026, 1, 1, tzinfo=UTC))
+        (run.path / "plan.yaml").write_bytes((churn / "plan.yaml").read_bytes())
+        with FileJournal(run.path / "journal.jsonl") as journal:
+            journal.append("run.start", command="execute", budget_s=60.0)
+        return [*said, str(await talk.refused("run", action="resume"))]
+
+    for said in standing(churn, script, mode=mode):
+        assert "this client cannot put the question" in said
+        assert "nothing was started" in said
+        assert "mlagent mcp --allow-runs" in said
+    (run,) = (churn / "runs").glob("*/journal.jsonl")
+    assert len(run.read_text().splitlines()) == 1
+
+
+FORM, URL = FormElicitationCapability(), UrlElicitationCapability()
+
+
+@pytest.mark.parametrize(
+    ("can", "name", "allowed", "asked"),
+    [
+        (ElicitationCapability(), "editor", False, True),
+        (ElicitationCapability(form=FORM), "editor", True, True),
+        (ElicitationCapability(form=FORM, url=URL), None, False, True),
+        (ElicitationCapability(url=URL), "editor", True, False),
+        (None, "editor", True, False),
+        (None, "claude-code", False, False),
+        (ElicitationCapability(url=URL), "editor", False, None),
+        (None, "claude-code-fork", False, None),
+        (None, None, False, None),
+    ],
+)
+def test_who_says_yes(
+    can: ElicitationCapability | None, name: str | None, allowed: bool, asked: bool | None
+) -> None:
+    able = ClientCapabilities(elicitation=can)
+    if asked is not None:
+        assert to_be_asked(able, name, allowed=allowed) is asked
+        return
+    with pytest.raises(BadInput, match="nothing was started"):
+        to_be_asked(able, name, allowed=allowed)
+
+
+def test_the_isolation_is_the_one_that_the_run_would_choose(
+    churn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+    assert "plain process on this machine (T0)" in isolation("B")
+    for code in ("C", "D"):
+        with pytest.raises(PrerequisiteMissing):
+            isolation(code)
+    place = place_of(None, roots_of_client([churn.as_uri()]))
+    assert (code_of(place, "start", None), code_of(place, "start", "mine")) == ("B", "D")
+    for more, code in (
+        ({}, "B"),
+        ({"candidate": "mine", "candidate_code": "D"}, "D"),
+        ({"candidate": "mine", "candidate_code": "C"}, "C"),
+        ({"author": "claude"}, "D"),
+    ):
+        run = Runs(churn / "runs").create(datetime(2026, 1, 1, tzinfo=UTC))
+        (run.path / "plan.yaml").touch()
+        with FileJournal(run.path / "journal.jsonl") as journal:
+            journal.append("run.start", command="execute", budget_s=60.0, **more)
+        assert code_of(place, "resume", None) == code
+
+
+@pytest.mark.docker
+def test_with_a_container_the_question_says_so() -> None:
+    assert "(T3)" in isolation("D")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def test_a_plan_is_written_and_says_its_options(recorded: Any) -> None:
 
 def test_a_run_reports_progress_until_it_is_finished(recorded: Any) -> None:
     assert recorded.run["state"] == "finished"
+    assert recorded.run["tier"] == "T0"
     manifest = Manifest.model_validate_json(
         (recorded.folder / "runs" / recorded.run["run"] / "manifest.json").read_bytes()
     )

@@ -16,6 +16,8 @@ import os, sys, threading, time
 
 
 def speak():
+    while not os.path.samestat(os.fstat(1), os.fstat(2)):  # it does not serve yet
+        time.sleep(0.05)
     while True:
         time.sleep(0.05)
         print("noise by print")
@@ -23,9 +25,7 @@ def speak():
 
 
 if "noisy" in os.environ:
-    thread = threading.Timer({after}, speak)
-    thread.daemon = True
-    thread.start()
+    threading.Thread(target=speak, daemon=True).start()
 """
 HELLO = {
     "protocolVersion": "2025-06-18",
@@ -45,14 +45,14 @@ def test_stdout_carries_the_protocol_only_however_much_is_printed(churn: Path) -
     """A client without the SDK: every line is a JSON-RPC message, while a thread prints."""
     noise = churn / "noise"
     noise.mkdir()
-    (noise / "sitecustomize.py").write_text(NOISE.format(after=2))
+    (noise / "sitecustomize.py").write_text(NOISE)
     environment = os.environ | {
         "DOCKER_HOST": "unix:///nonexistent.sock",
         "PYTHONPATH": str(noise),
         "noisy": "1",
     }
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlagent", "mcp"],
+        [sys.executable, "-m", "mlagent", "mcp", "--allow-runs"],
         cwd=churn,
         env=environment,
         stdin=subprocess.PIPE,
