@@ -265,6 +265,8 @@ class PrReport(Record):
             decided = ("not applicable",) if itself else ("pass", "fail")
             if gate.outcome not in (*decided, "not measured"):
                 raise ValueError(f"the gate {gate.name!r} does not fit the model that ships")
+        if sum(one.psi is not None for one in self.data.columns) > self.data.compared:
+            raise ValueError("data names more columns with a PSI than were compared")
         new = sum(self.new_suspects.values())
         for gate in self.gates:
             if gate.metric == "leakage_suspects" and gate.value is not None and gate.value < new:

@@ -9,6 +9,7 @@ from mlagent.contracts.evaluation import Score
 from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.pr_report import PrGate, PrReport
 from mlagent.contracts.words import counted
+from mlagent.data.drift import MODERATE, MOST_NAMES
 from mlagent.reports import numbers
 
 from . import plots
@@ -248,8 +249,12 @@ def slice_rows(report: PrReport) -> list[dict[str, Any]]:
 
 
 def data_values(data: DataDifference) -> dict[str, Any]:
-    """Schema, rows and the columns that moved most."""
-    moved = [one for one in data.columns if one.psi is not None]
+    """Schema, rows and the columns that moved most; what is cut is counted."""
+    known = [one for one in data.columns if one.psi is not None]
+    moved = sum(one.level in ("moderate", "large") for one in known)
+    rest = data.compared - len(known)  # of less drift than each of these
+    more = rest > 0 and known and (known[-1].psi or 0.0) >= MODERATE
+    shown = known[:SHOWN_COLUMNS]
     return {
         "same": data.same_file,
         "why": data.not_measured,
@@ -259,8 +264,12 @@ def data_values(data: DataDifference) -> dict[str, Any]:
         "added": data.added,
         "removed": data.removed,
         "retyped": data.retyped,
+        "most_names": MOST_NAMES,
         "compared": Safe(counted(data.compared, "column")),
-        "moved": Safe(str(sum(one.level in ("moderate", "large") for one in moved))),
+        "moved": Safe(f"at least {moved}" if more else str(moved)),
+        "shown": Safe(str(len(shown))),
+        "all_shown": len(shown) == data.compared,
+        "kept": Safe(f"the first {len(known)}" if rest > 0 else "all"),
         "columns": [
             {
                 "column": one.column,
@@ -270,7 +279,7 @@ def data_values(data: DataDifference) -> dict[str, Any]:
                 "before": Safe(numbers.share(one.missing_before)),
                 "after": Safe(numbers.share(one.missing_after)),
             }
-            for one in moved[:SHOWN_COLUMNS]
+            for one in shown
         ],
     }
 

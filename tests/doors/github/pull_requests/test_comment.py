@@ -14,10 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pull_projects import Heads, add_run
+from pydantic import ValidationError
 
 from mlagent.content import Content
+from mlagent.contracts.drift import ColumnSpread, Distributions
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.pr_report import PrReport
+from mlagent.data.drift import difference
 from mlagent.doors.github.comment import MOST, Links, Marker, compose, marker_of
 from mlagent.doors.github.markdown import inline, length
 from mlagent.doors.github.reporting import build_report, read_report
@@ -322,3 +325,72 @@ def test_a_table_never_begins_in_a_paragraph(report: PrReport, kind: str) -> Non
     text = text_of(changed(report, data=data | {kind: value}))
     for before, line in itertools.pairwise(text.splitlines()):
         assert not line.startswith("|") or before == "" or before.startswith("|"), before
+
+
+def _table(columns: int, bent: int) -> Distributions:
+    """Two bins a column and an id; in the first `bent` columns the rows went to one of them, the
+    farther to the front the more."""
+    spreads = [
+        ColumnSpread(
+            name=f"c{at}",
+            role="number",
+            dtype="float64",
+            missing=0,
+            edges=(0.0,),
+            counts=(500 - 400 * (bent - at) // bent, 500 + 400 * (bent - at) // bent)
+            if at < bent
+            else (500, 500),
+        )
+        for at in range(columns)
+    ]
+    spreads.append(ColumnSpread(name="key", role="id", dtype="str", missing=0))
+    sha256 = ("b" if bent else "a") * 64
+    return Distributions(data_sha256=sha256, rows=1000, counted_rows=1000, columns=tuple(spreads))
+
+
+@pytest.mark.parametrize(
+    ("columns", "bent", "moved", "shown"),
+    [
+        (3, 1, "1 of 3 columns moved", "3 of 3 columns shown, largest PSI first. Ids"),
+        (
+            14,
+            2,
+            "2 of 14 columns moved",
+            "10 of 14 columns shown, largest PSI first; the report's JSON has all. Ids",
+        ),
+        (
+            170,
+            20,
+            " of 170 columns moved",
+            "10 of 170 columns shown, largest PSI first; the report's JSON has the first 50. Ids",
+        ),
+        (170, 170, "at least 50 of 170 columns moved", "10 of 170 columns shown, largest PSI"),
+    ],
+)
+def test_columns_that_are_not_shown_are_counted(
+    report: PrReport, columns: int, bent: int, moved: str, shown: str
+) -> None:
+    data = difference(_table(columns, 0), _table(columns, bent))
+    assert data.compared == columns
+    text = text_of(changed(report, data=data.model_dump()))
+    part = text.partition("<summary>Data: ")[2].partition("</details>")[0]
+    assert moved in part.splitlines()[0]
+    assert ("at least" in part) == (bent == 170)
+    assert shown in part
+    rows = re.findall(r"(?m)^\| <code>(c\d+)</code> \| ([\d.]+) ", part)
+    assert [name for name, _ in rows[:bent]] == [f"c{at}" for at in range(min(bent, 10))]
+    assert len(rows) == min(columns, 10)
+    assert [float(psi) for _, psi in rows] == sorted((float(psi) for _, psi in rows), reverse=True)
+
+
+def test_names_that_are_cut_are_said_to_be(report: PrReport) -> None:
+    wide = _table(130, 0)
+    data = difference(wide, wide.model_copy(update={"columns": ()}), names_after=["key"])
+    text = text_of(changed(report, data=data.model_dump() | {"same_file": False}))
+    assert "Columns that are gone, the first 100: <code>c0</code>, " in text
+
+
+def test_more_columns_than_were_compared_are_no_report(report: PrReport) -> None:
+    data = difference(_table(3, 0), _table(3, 1)).model_dump()
+    with pytest.raises(ValidationError, match="than were compared"):
+        changed(report, data=data | {"compared": 2})
