@@ -29,7 +29,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlagent.cli.main import main
 from mlagent.contracts.evaluation import Evaluation
+from mlagent.contracts.metrics import METRICS
 from mlagent.contracts.run import Environment, Manifest, Seal
+from mlagent.contracts.task import TaskSpec
 from mlagent.data.frames import read_frame
 from mlagent.orchestrator.saved import write_predictions
 from mlagent.referee.evaluate import EvaluationInputs, evaluate
@@ -150,6 +152,27 @@ def make_project(folder: Path) -> Heads:
     return Heads(folder, base, commit_all(folder, "head"), run)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Truth of the vault rows, and what model, linear and dummy say of them."""
+
+    metric: str
+    truth: Truth
+    predictions: dict[str, np.ndarray]
+
+
+def _churn(heads: Heads, model: str, vault: pd.DataFrame) -> Judged:
+    """Of the base run's own task."""
+    if model == "linear":
+        predicted = vault["linear"].to_numpy()
+    else:
+        csv = (heads.folder / "churn.csv").read_bytes()
+        predicted = _predicted(model, csv, tuple(vault["row"].to_numpy()))
+    truth = Truth("binary", encode_target(vault["truth"], ("no", "yes")), ("no", "yes"))
+    others = {name: vault[name].to_numpy() for name in ("linear", "dummy")}
+    return Judged("roc_auc", truth, {"model": predicted} | others)
+
+
 def add_run(
     heads: Heads,
     model: str,
@@ -160,31 +183,38 @@ def add_run(
     budget_s: float | None = None,
     candidate: str | None = None,
     suspects: tuple[str, ...] = (),
+    judged: Judged | None = None,
 ) -> str:
     """A head run whose shipped model is `model`, made at `commit`; its id. 'linear': the base run's
     own linear baseline ships. `budget_s`: another one than the base run's. `candidate`: the folder
-    that was handed in. `suspects`: columns that may leak and were kept."""
+    that was handed in. `suspects`: columns that may leak and were kept. `judged`: another task on
+    the same rows."""
     base = RunFolder(heads.folder / "runs" / heads.base_run)
     run = RunFolder(heads.folder / "runs" / f"20990101-000000-{number:02d}")
     shutil.copytree(base.path, run.path, ignore=shutil.ignore_patterns("journal.jsonl"))
     table = pd.read_csv(heads.folder / "churn.csv")
     vault = read_frame(base.path / "predictions" / "vault.parquet")
     rows = vault["row"].to_numpy()
-    if model == "linear":
-        predicted = vault["linear"].to_numpy()
+    groups = {"contract": table.loc[rows, "contract"].to_numpy()}
+    if judged is None:
+        judged = _churn(heads, model, vault)
     else:
-        predicted = _predicted(model, (heads.folder / "churn.csv").read_bytes(), tuple(rows))
-    truth = Truth("binary", encode_target(vault["truth"], ("no", "yes")), ("no", "yes"))
-    predictions = {"model": predicted} | {
-        name: vault[name].to_numpy() for name in ("linear", "dummy")
-    }
-    write_predictions(run, "vault", rows, truth, predictions)
+        groups["turn"] = np.array([f"turn {row % 6}" for row in rows], dtype=object)
+        kind = {
+            "kind": judged.truth.kind,
+            "metric": judged.metric,
+            "direction": METRICS[judged.metric].direction,
+            "positive": None,
+            "classes": judged.truth.classes,
+        }
+        run.write("task.json", run.read("task.json", TaskSpec).model_copy(update=kind))
+    write_predictions(run, "vault", rows, judged.truth, judged.predictions)
     before = base.read("evaluation.json", Evaluation)
     evaluation = evaluate(
         EvaluationInputs(
-            metric="roc_auc",
-            truth=truth,
-            predictions=predictions,
+            metric=judged.metric,
+            truth=judged.truth,
+            predictions=judged.predictions,
             judged_on="vault",
             model_name=model,
             seal_id=base.read("seal.json", Seal).id,
@@ -195,7 +225,7 @@ def add_run(
             thresholds={"model": 0.3},
             suspects=suspects,
             draws=200,
-            slice_columns={"contract": table.loc[rows, "contract"].to_numpy()},
+            slice_columns=groups,
         )
     )
     run.write("evaluation.json", evaluation)

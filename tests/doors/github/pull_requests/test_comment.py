@@ -394,3 +394,102 @@ def test_more_columns_than_were_compared_are_no_report(report: PrReport) -> None
     data = difference(_table(3, 0), _table(3, 1)).model_dump()
     with pytest.raises(ValidationError, match="than were compared"):
         changed(report, data=data | {"compared": 2})
+
+
+def _part(text: str, title: str) -> str:
+    return text.partition(f"<summary>{title}</summary>")[2].partition("</details>")[0]
+
+
+def test_plots_are_text_and_mermaid(report: PrReport) -> None:
+    """Exactly: what GitHub draws is what the numbers are."""
+    gap = {"value": 0.1, "low": 0.05, "high": 0.2, "verdict": "better"}
+    row = report.metrics[0].model_dump()
+    row |= {"head": row["head"] | {"value": 0.8}, "base": row["head"] | {"value": 0.7}}
+    row["difference"] = row["difference"] | gap
+    curve = {
+        "roc": (0.0, 0.75, 1.0),
+        "calibration": ((0.1, 0.25, 40), (0.9, 1.0, 8)),
+        "residuals": ((-1.5, 3), (0.0, 12), (1.5, 4)),
+    }
+    drawn = changed(
+        report,
+        metrics=(row,),
+        gates=(),
+        head_curve=curve,
+        base_curve={"roc": (0.0, 0.5, 1.0)},
+    )
+    part = _part(text_of(drawn), "Plots")
+    line = " " * 20 + "│" + " " * 4 + "─" * 5 + "●" + "─" * 10
+    assert f"```text\nroc_auc  {line}  ±0.2\n```" in part
+    assert (
+        "First line: the pull request; second line: the base.\n\n"
+        "```mermaid\nxychart-beta\n"
+        '    title "ROC curve"\n'
+        '    x-axis "false positive rate" 0 --> 1\n'
+        '    y-axis "true positive rate" 0 --> 1\n'
+        "    line [0.000, 0.750, 1.000]\n"
+        "    line [0.000, 0.500, 1.000]\n```"
+    ) in part
+    assert (
+        "```text\npredicted  observed  rows\n"
+        "    0.100     0.250    40  █████\n"
+        f"    0.900     1.000     8  {'█' * 20}\n```"
+    ) in part
+    assert (
+        "```mermaid\nxychart-beta\n"
+        '    title "Truth minus predicted"\n'
+        '    x-axis ["-1.5", "0", "1.5"]\n'
+        '    y-axis "rows"\n'
+        "    bar [3, 12, 4]\n```"
+    ) in part
+    real = _part(text_of(report), "Plots")
+    assert real.count("```mermaid\n") == 1
+    assert len(re.findall(r"(?m)^    line \[(?:[\d.]+, ){10}[\d.]+\]$", real)) == 2
+    assert "predicted  observed  rows\n" in real
+
+
+def test_worst_slices_are_rows_with_the_bases_value(report: PrReport) -> None:
+    score = report.metrics[0].head.model_dump()
+    slices = tuple(
+        {
+            "column": "region",
+            "value": value,
+            "n": n,
+            "head": score | {"value": head},
+            "base": None if base is None else score | {"value": base},
+            "note": note,
+        }
+        for value, n, head, base, note in (
+            ("north", 1200, 0.5, 0.75, "few rows"),
+            ("south", 30, 0.625, None, ""),
+        )
+    )
+    part = _part(text_of(changed(report, slices=slices)), "Worst slices")
+    assert part.strip().splitlines() == [
+        "| column | value | rows | base | pull request | |",
+        "|---|---|---:|---:|---:|---|",
+        "| <code>region</code> | <code>north</code> | 1,200 | 0.7500 | 0.5000 | few rows |",
+        "| <code>region</code> | <code>south</code> | 30 | – | 0.6250 |  |",
+    ]
+
+
+def test_what_the_run_took_is_said(report: PrReport) -> None:
+    cost = {
+        "wall_s": 12.25,
+        "budget_s": 60.0,
+        "base_wall_s": 11.0,
+        "threads": 2,
+        "model_mb": 1.5,
+        "predict_seconds": 0.42,
+        "language_model": "0 calls, 0 USD",
+    }
+    part = _part(text_of(changed(report, cost=cost)), "Cost and reproduction")
+    assert part.strip().splitlines()[:2] == [
+        "12.2 s of 1 min on 2 threads, tier T0 (base: 11 s). Model file 1.500 MB; predicting the "
+        "judged rows took 0.42 s.",
+        "Language model: 0 calls, 0 USD.",
+    ]
+    alone = _part(
+        text_of(changed(report, cost=cost | {"base_wall_s": None})), "Cost and reproduction"
+    )
+    assert "(base:" not in alone
