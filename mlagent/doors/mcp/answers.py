@@ -2,7 +2,7 @@
 
 Every field is a number that mlagent measured, a fact of a file, or a text that mlagent composed.
 Names that come from a table are data; they are cut to one printable line. `detail` and fields that
-are None in concise answers are filled with `response_format="detailed"`.
+are None in concise answers are filled with `response_format="detailed"`, and long texts are whole.
 """
 
 from __future__ import annotations
@@ -148,6 +148,16 @@ class TryAnswer(Answer):
     fit_seconds: Finite | None = None
 
 
+class Side(Record):
+    """What one of two runs says of itself."""
+
+    model: str
+    tier: str
+    tries: int
+    baselines: dict[str, Score]
+    metrics: dict[str, Score]
+
+
 class CompareAnswer(Answer):
     """`difference` is paired on the same rows; positive means that `first` is better."""
 
@@ -158,6 +168,7 @@ class CompareAnswer(Answer):
     first_score: Score
     second_score: Score
     difference: Difference
+    sides: tuple[Side, ...] | None = None
 
 
 class GateLine(Record):
@@ -168,7 +179,7 @@ class GateLine(Record):
     value: Finite | None
     required: bool
     outcome: str
-    evidence: str
+    evidence: str | None = Field(None, description="in concise answers of what is no pass")
 
 
 class GatesAnswer(Rows):

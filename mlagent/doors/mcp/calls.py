@@ -52,7 +52,7 @@ Folder = Annotated[
     str | None,
     Field(description="Project folder below a root. Default: the first root."),
 ]
-Style = Annotated[Format, Field(description="detailed adds reasons, numbers and texts.")]
+Style = Annotated[Format, Field(description="detailed says more.")]
 Limit = Annotated[int, Field(description="Rows of one page, 1 to 200.")]
 Cursor = Annotated[str | None, Field(description="next_cursor of the page before.")]
 Run = Annotated[str | None, Field(description="Run id or unique prefix. Default: the latest.")]
@@ -89,8 +89,8 @@ def find_place(
 Where = Annotated[Place, Resolve(find_place)]
 
 
-async def place_of_resource(ctx: Ctx) -> Place | InputRequiredResult:
-    """The first root, for a resource, whose functions the SDK does not resolve arguments for."""
+async def roots_of_resource(ctx: Ctx) -> Roots | InputRequiredResult:
+    """The roots, for a resource, whose functions the SDK does not resolve arguments for."""
     listed: ListRootsResult | None = None
     if has_roots(ctx):
         if ctx.protocol_version and is_version_at_least(ctx.protocol_version, ASKS_IN_THE_ANSWER):
@@ -100,7 +100,7 @@ async def place_of_resource(ctx: Ctx) -> Place | InputRequiredResult:
             listed = given
         else:
             listed = await ctx.session.send_request(ListRootsRequest(), ListRootsResult)
-    return place_of(None, roots_of(ctx, listed))
+    return roots_of(ctx, listed)
 
 
 def about(place: Place) -> dict[str, str]:

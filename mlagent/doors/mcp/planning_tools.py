@@ -293,14 +293,16 @@ def mlagent_contract(
         str | None,
         Field(description="data-explorer, statistical-analyst or ml-engineer. Default: list them."),
     ] = None,
+    response_format: Style = "concise",
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, ContractAnswer]:
     """What binds an agent: each clause of its contract and where it is enforced; "advisory" is
-    said. Without an agent: the list of agents. The file itself is the resource
-    mlagent://contracts/{agent}. Changes nothing."""
+    said. Without an agent: the list of agents. detailed gives long clauses whole. The file itself
+    is the resource mlagent://contracts/{agent}. Changes nothing."""
+    most = 2000 if response_format == "detailed" else SENTENCE
     contracts = {str(role): item for role, item in load_contracts(Content()).items()}
-    roles = {role: clip(item.role, SENTENCE) for role, item in contracts.items()}
+    roles = {role: clip(item.role, most) for role, item in contracts.items()}
     if agent is None:
         record = ContractAnswer(agents=roles)
         return answer(record, *(f"{role}: {words}" for role, words in roles.items()))
@@ -309,10 +311,10 @@ def mlagent_contract(
 
     def row(item: tuple[str, str, str]) -> ClauseLine:
         clause, value, enforced = item
-        return ClauseLine(clause=clause, value=clip(value, SENTENCE), enforced_by=enforced)
+        return ClauseLine(clause=clause, value=clip(value, most), enforced_by=enforced)
 
     every = explain(contracts[agent])
-    clauses, following = page(every, row, limit=limit, cursor=cursor)
+    clauses, following = page(every, row, limit=limit, cursor=cursor, style=response_format)
     record = ContractAnswer(
         agents={agent: roles[agent]},
         agent=agent,

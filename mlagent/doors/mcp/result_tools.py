@@ -12,7 +12,7 @@ from mlagent.contracts.evaluation import Difference, Evaluation, Gate, Score, Sl
 from mlagent.contracts.run import Manifest
 from mlagent.store.runs import RunFolder
 
-from .answers import CompareAnswer, GateLine, GatesAnswer, ReportAnswer, SliceLine
+from .answers import CompareAnswer, GateLine, GatesAnswer, ReportAnswer, Side, SliceLine
 from .calls import Cursor, Folder, Limit, Run, Style, Where, about, answer, more
 from .paging import LIMIT, clip, clipped, page
 from .roots import Place
@@ -46,10 +46,11 @@ def mlagent_compare_runs(
     first: Annotated[str, Field(description="Run id or unique prefix.")],
     second: Annotated[str | None, Field(description="Another. Default: the latest.")] = None,
     folder: Folder = None,
+    response_format: Style = "concise",
 ) -> Annotated[CallToolResult, CompareAnswer]:
     """Compare two finished runs on the same vault rows: the paired difference with its 95 %
     bootstrap interval, and better, worse or not distinguishable. Runs that were judged on different
-    rows are refused. Changes nothing."""
+    rows are refused. detailed adds each run's model, baselines and metrics. Changes nothing."""
     from mlagent.orchestrator.looking import compare_runs
 
     runs = [place.run(first), place.run(second)]
@@ -70,6 +71,7 @@ def mlagent_compare_runs(
         first_score=made.scores["first"],
         second_score=made.scores["second"],
         difference=made.difference,
+        sides=tuple(map(side_of, runs)) if response_format == "detailed" else None,
     )
     return answer(
         record,
@@ -80,16 +82,31 @@ def mlagent_compare_runs(
     )
 
 
+def side_of(run: RunFolder) -> Side:
+    """What a run of a comparison says of itself. Raises BadInput."""
+    found = run.read("evaluation.json", Evaluation)
+    return Side(
+        model=clip(found.model_name, NAME),
+        tier=found.tier,
+        tries=found.tries,
+        baselines=found.baselines,
+        metrics=found.metrics,
+    )
+
+
 def mlagent_gates(
     place: Where,
     run: Run = None,
     folder: Folder = None,
+    response_format: Style = "concise",
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, GatesAnswer]:
     """The quality gates of a finished run: what each wants, what was measured, pass, fail, not
-    measured or not applicable. `met` is false when a required one did not pass. Changes nothing."""
+    measured or not applicable. `met` is false when a required one did not pass. detailed adds the
+    evidence of those that passed. Changes nothing."""
     found, evaluation = judged(place, run)
+    detailed = response_format == "detailed"
 
     def row(gate: Gate) -> GateLine:
         return GateLine(
@@ -100,10 +117,14 @@ def mlagent_gates(
             value=gate.value,
             required=gate.required,
             outcome=gate.outcome,
-            evidence=clip(gate.evidence, 240),
+            evidence=clip(gate.evidence, 1200 if detailed else 240)
+            if detailed or gate.outcome != "pass"
+            else None,
         )
 
-    gates, following = page(evaluation.gates, row, limit=limit, cursor=cursor)
+    gates, following = page(
+        evaluation.gates, row, limit=limit, cursor=cursor, style=response_format
+    )
     record = GatesAnswer(
         **about(place),
         total=len(evaluation.gates),

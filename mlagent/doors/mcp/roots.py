@@ -167,10 +167,7 @@ def place_of(folder: str | None, roots: Roots) -> Place:
         BadInput: no root, a folder outside them, or a project whose files lead out of them.
     """
     if not roots.folders:
-        raise BadInput(
-            "The client names no folder on this machine as a root.",
-            remedy="Open a folder in the client, or add one to its roots.",
-        )
+        raise no_root()
     place = Place(roots.folders[0], roots)
     if folder is not None:
         place = Place(place.inside(folder, "folder"), roots)
@@ -184,6 +181,37 @@ def place_of(folder: str | None, roots: Roots) -> Place:
     for link in links(place.folder / name for name in FOLDERS):
         place.inside(link, "project file")
     return place
+
+
+def no_root() -> BadInput:
+    """The refusal of a client that names no folder at all."""
+    return BadInput(
+        "The client names no folder on this machine as a root.",
+        remedy="Open a folder in the client, or add one to its roots.",
+    )
+
+
+def run_in_roots(name: str, roots: Roots) -> tuple[Place, RunFolder]:
+    """The run of this id, or unique prefix, wherever it lies: directly below one of the roots.
+
+    Raises:
+        BadInput: no root has it, or several have one that is meant by the prefix.
+    """
+    found: list[tuple[Place, RunFolder]] = []
+    problem: BadInput | None = None
+    for folder in roots.folders:
+        try:
+            place = place_of(str(folder), roots)
+            found.append((place, place.run(name, finished=False)))
+        except BadInput as refused:
+            problem = problem or refused
+    whole = [one for one in found if one[1].id == name]
+    if len(whole or found) > 1:
+        where = ", ".join(f"{str(run.path)!r}" for _, run in found)
+        raise BadInput(f"Several runs are meant by {name!r}: {where}.", remedy="Give a whole id.")
+    if not found:
+        raise problem or no_root()
+    return (whole or found)[0]
 
 
 def links(folders: Iterable[Path]) -> Iterator[Path]:

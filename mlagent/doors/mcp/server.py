@@ -25,6 +25,7 @@ from mcp_types import (
     CallToolResult,
     GetPromptResult,
     InputRequiredResult,
+    Resource,
     TextContent,
     Tool,
     ToolAnnotations,
@@ -37,7 +38,7 @@ from mlagent.contracts.errors import MlagentError
 from . import planning_tools, result_tools, run_tools
 from .calls import Desk
 from .paging import without_long_words
-from .resources import add_prompts, add_resources
+from .resources import LISTED, add_prompts, add_resources
 from .wording import in_words
 
 INSTRUCTIONS = """\
@@ -93,6 +94,10 @@ class Server(MCPServer[Desk]):
             )
             for tool in await super().list_tools()
         ]
+
+    async def list_resources(self) -> list[Resource]:
+        """The plan, which the SDK lists only as a template, because it takes a `folder`."""
+        return [*await super().list_resources(), LISTED]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Desk, Any] | None = None

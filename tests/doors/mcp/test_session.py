@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from mcp_clients import MODES
 
+from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import Plan
 from mlagent.contracts.run import Manifest
 from mlagent.documents import read_record
+from mlagent.doors.mcp.roots import roots_of_client, run_in_roots
+from mlagent.testing.tables import build_tree
 
 READING = {
     "mlagent_profile",
@@ -125,7 +129,7 @@ def test_resources_and_prompts_are_read(standing: Any, recorded: Any, mode: str)
         return texts
 
     texts = standing(recorded.folder, script, mode=mode)
-    for template in ("contracts/{agent}", "runs/{id}/report", "runs/{id}/plan"):
+    for template in ("contracts/{agent}", "plan{?folder}", "runs/{id}/report", "runs/{id}/plan"):
         assert f"mlagent://{template}" in texts["templates"]
     folder = recorded.folder / "runs" / run
     assert texts[f"runs/{run}/report"] == (folder / "model_card.md").read_text()
@@ -133,6 +137,86 @@ def test_resources_and_prompts_are_read(standing: Any, recorded: Any, mode: str)
     assert "name: data-explorer" in texts["contracts/data-explorer"]
     assert "    churn model\n" in texts["plan"]
     assert "mlagent_review_plan" in texts["review"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_plan_and_the_runs_of_every_root_are_read(
+    standing: Any, recorded: Any, churn: Path, mode: str
+) -> None:
+    """The project of the runs is the second root; the first one has a plan of its own."""
+    run = recorded.run["run"]
+    (churn / "plan.yaml").write_text("task: mine\n")
+
+    async def script(talk: Any) -> dict[str, str]:
+        from mcp import MCPError
+
+        listed = [str(one.uri) for one in (await talk.client.list_resources()).resources]
+        texts = {"listed": " ".join(listed)}
+        for name in (f"runs/{run}/plan", "plan", f"plan?folder={quote(str(recorded.folder))}"):
+            read = await talk.client.read_resource(f"mlagent://{name}")
+            texts[name.partition("=")[0]] = read.contents[0].text
+        wrong = [f"plan?folder={folder}" for folder in ("/etc", "none", "..%2F..")]
+        for name in ("runs/20990101/plan", *wrong):
+            with pytest.raises(MCPError) as problem:
+                await talk.client.read_resource(f"mlagent://{name}")
+            texts[name] = str(problem.value)
+        return texts
+
+    texts = standing(churn, script, mode=mode, roots=(churn, recorded.folder))
+    assert texts["listed"] == "mlagent://plan"
+    assert texts["plan"] == "task: mine\n"
+    assert texts["plan?folder"] == (recorded.folder / "plan.yaml").read_text()
+    kept = recorded.folder / "runs" / run / "plan.yaml"
+    assert texts[f"runs/{run}/plan"] == kept.read_text()
+    assert "no one run '20990101'" in texts["runs/20990101/plan"]
+    for outside in ("/etc", "..%2F.."):
+        assert "lies outside" in texts[f"plan?folder={outside}"]
+    assert "is not a folder" in texts["plan?folder=none"]
+
+
+def test_a_prefix_of_runs_in_two_roots_is_refused_and_a_whole_id_is_not(tmp_path: Path) -> None:
+    ids = ("20260101-120000-01", "20260101-120000-02")
+    for root, name in zip(("a", "b"), ids, strict=True):
+        build_tree(tmp_path / root, {f"runs/{name}/journal.jsonl": ""})
+    roots = roots_of_client([(tmp_path / root).as_uri() for root in ("a", "b")])
+    for name, root in zip(ids, ("a", "b"), strict=True):
+        place, run = run_in_roots(name, roots)
+        assert (place.folder, run.id) == ((tmp_path / root).resolve(), name)
+    with pytest.raises(BadInput, match="Several runs are meant by '20260101'"):
+        run_in_roots("20260101", roots)
+    with pytest.raises(BadInput, match="names no folder"):
+        run_in_roots("20260101", roots_of_client([]))
+
+
+def test_detailed_says_more_where_the_page_says_so(standing: Any, twice: Any) -> None:
+    calls = {
+        "gates": {"run": twice[0]},
+        "contract": {"agent": "ml-engineer", "limit": 200},
+        "compare_runs": {"first": twice[0], "second": twice[1]},
+    }
+
+    async def script(talk: Any) -> dict[str, Any]:
+        return {
+            name: [
+                await talk.facts(name, **words, response_format=style)
+                for style in ("concise", "detailed")
+            ]
+            for name, words in calls.items()
+        }
+
+    said = standing(twice.folder, script)
+    for name, (concise, detailed) in said.items():
+        assert len(json.dumps(detailed)) > len(json.dumps(concise)), name
+    concise, detailed = said["gates"]
+    for short, whole in zip(concise["gates"], detailed["gates"], strict=True):
+        assert ("evidence" in short) is (short["outcome"] != "pass")
+        assert whole["evidence"]
+    concise, detailed = said["contract"]
+    assert len(detailed["clauses"]) > len(concise["clauses"])
+    concise, detailed = said["compare_runs"]
+    assert "sides" not in concise
+    assert [side["tier"] for side in detailed["sides"]] == ["T0", "T0"]
+    assert detailed["sides"][0]["baselines"].keys() == {"dummy", "linear"}
 
 
 def test_what_is_not_there_is_a_sentence(standing: Any, recorded: Any) -> None:
