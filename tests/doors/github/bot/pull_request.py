@@ -78,20 +78,26 @@ def commit(folder: Path, message: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def make_plan(folder: Path) -> Plan:
-    """A plan for the table here, as `mlagent plan` writes it; option_a, 10 seconds."""
+def make_plan(folder: Path, *, without: tuple[str, ...] = ()) -> Plan:
+    """A plan for the table here, as `mlagent plan` writes it; option_a, 10 seconds; edited to leave
+    out some columns more."""
     made = make_plan_here(folder, PlanFlags("churn model", budget="10s"), None)
     selection = {**made.plan.selection, "ml-engineer": "option_a"}
-    plan = made.plan.model_copy(update={"selection": selection})
+    exclude = (*made.plan.columns.exclude, *without)
+    columns = made.plan.columns.model_copy(update={"exclude": exclude})
+    plan = made.plan.model_copy(update={"selection": selection, "columns": columns})
     made.path.write_text(dump_yaml(plan), encoding="utf-8")
     return plan
 
 
-def make(root: Path, *, hostile: bool, plan: bool = False, rows: int = 400) -> PullRequest:
+def make(
+    root: Path, *, hostile: bool, plan: bool = False, better: bool = False, rows: int = 400
+) -> PullRequest:
     """A base with a table and settings; a head that, when `hostile`, brings code everywhere.
 
     Args:
         plan: the base has a plan.yaml.
+        better: it leaves out the columns that say something, and the head's does not.
     """
     folder, canary = root / "server" / REPO, root / "canary"
     folder.mkdir(parents=True)
@@ -99,9 +105,11 @@ def make(root: Path, *, hostile: bool, plan: bool = False, rows: int = 400) -> P
     write_csv(churn_frame(rows), folder / "churn.csv")
     (folder / "mlagent.yaml").write_text(SETTINGS)
     if plan:
-        make_plan(folder)
+        make_plan(folder, without=("tenure", "contract") if better else ())
     base = commit(folder, "base")
     (folder / "README.md").write_text("A change.\n")
+    if better:
+        make_plan(folder)
     if hostile:
         _hostile(folder, canary)
     head = commit(folder, "head")

@@ -130,8 +130,11 @@ def test_a_plan_of_the_head_cannot_name_a_table_elsewhere(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("no_engine")
 def test_execute_and_compare_hold_the_head_against_the_base(tmp_path: Path) -> None:
-    """Both have a plan.yaml; without an engine the candidate of the head is not run, and said."""
-    pull, state = make(tmp_path, hostile=True, plan=True), tmp_path / "state"
+    """Both have a plan.yaml, and the head's is better: both are really run. A pull request that
+    takes the change back is worse. Without an engine the candidate of the head is not run, and
+    said."""
+    pull = make(tmp_path, hostile=True, plan=True, better=True, rows=2000)
+    state = tmp_path / "state"
     with serving(state, pull, max_budget_s=8) as case:
         case.tell("/mlagent execute --option option_a")
         assert [job.state for job in case.drain()] == ["done"]
@@ -154,7 +157,13 @@ def test_execute_and_compare_hold_the_head_against_the_base(tmp_path: Path) -> N
         assert inline(said) in report
         assert "No comparison" not in report
         assert f"base <code>{pull.base[:7]}</code>" in report
-        assert "not_worse" in report or "not-worse-than-base" in report
+        assert "not-worse-than-base" in report
+        assert " Better than the base\n" in report
+        case.hub.pull(1, [pull.base], pull.head)
+        case.tell("/mlagent compare")
+        assert [job.state for job in case.drain()] == ["done"] * 3
+        assert len(list(runs_of(state).all())) == 2, "both runs are there"
+        assert "### ❌ Worse than the base\n" in case.answers()[2]
     assert not pull.canary.exists()
 
 
