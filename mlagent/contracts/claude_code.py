@@ -1,7 +1,8 @@
 """What the subagents may do inside Claude Code: files of a project, tools, `mlagent` commands.
 
 Guarantees: a tool that no hook can judge, a path outside the project and an unknown command cannot
-be written down. The contract itself speaks of sandbox paths; these records speak of the project.
+be written down. The contract itself speaks of sandbox paths; these records speak of the project,
+and name the tools of the contract that a grant takes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from .base import Record, Role, Sha256
+from .contract import Tool
 
 ClaudeTool = Literal["Read", "Grep", "Glob", "Write", "Edit", "Bash"]
 """The tools of Claude Code that the PreToolUse hook can judge; no other one is granted."""
@@ -35,11 +37,25 @@ class CommandRule(Record):
     switches: tuple[Flag, ...]
 
 
+class DescribedCommand(CommandRule):
+    """A rule, and the tools that an agent's contract must list for it."""
+
+    needs: tuple[Tool, ...] = ()
+    flag_needs: dict[Flag, Tool] = Field(
+        {}, description="flags that only agents get whose contract lists the tool"
+    )
+
+
 class ClaudeCodeCommands(Record):
-    """templates/claude_code/commands.yaml."""
+    """templates/claude_code/commands.yaml: what claude_code.yaml may grant, under which contract.
+
+    `reads`, `writes`: kind of file -> tools of the contract that it takes; the first one that holds
+    a grant counts, and a grant that none holds is refused."""
 
     schema_: Literal["mlagent/claude-code-commands/v1"] = Field(alias="schema")
-    commands: dict[CommandName, CommandRule]
+    commands: dict[CommandName, DescribedCommand]
+    reads: dict[ProjectGlob, tuple[Tool, ...]]
+    writes: dict[ProjectGlob, tuple[Tool, ...]]
 
 
 class ClaudeCodeAgent(Record):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 from mlagent import __version__
 from mlagent.agents.persona import Mode, render_persona, render_text
 from mlagent.content import Content
 from mlagent.contracts.claude_code import ClaudeCodeAgent
-from mlagent.contracts.contract import Contract
+from mlagent.contracts.contract import Contract, ModelTool
 from mlagent.contracts.errors import MlagentError
 from mlagent.documents import dump_yaml, load_yaml
 
@@ -85,7 +86,7 @@ def agent_markdown(
         execution=render_text(
             content.text(f"agents/{contract.name}/claude_code.md.j2"),
             contract=contract,
-            rules=execution["Now: execution mode"],
+            rules=without_the_api(execution["Now: execution mode"]),
         ).strip(),
     )
     return subagent_file(
@@ -96,6 +97,21 @@ def agent_markdown(
         work.color,
         body,
     )
+
+
+def without_the_api(rules: str) -> str:
+    """The rules without the points that only a model behind mlagent's own loop can follow.
+
+    Raises:
+        MlagentError: another point names one of its tools, which Claude Code does not have.
+    """
+    kept = re.sub(r"^- Through the API\b.*?(?=^- |\Z)", "", rules, flags=re.M | re.S)
+    if named := [tool for tool in get_args(ModelTool) if tool in kept]:
+        raise MlagentError(
+            f"The rules for Claude Code name {named[0]!r}, which is a tool of mlagent's own loop.",
+            remedy="Say it in a point of the persona that begins with 'Through the API'.",
+        )
+    return kept
 
 
 def describe(content: Content, contract: Contract) -> str:

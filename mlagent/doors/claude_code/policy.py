@@ -1,8 +1,9 @@
 """Contracts, compiled to the one JSON file that the hooks read.
 
-Guarantees: the policy holds each agent's own contract by version and sha256, grants only commands
-that commands.yaml describes, and carries the schema of the record that `mlagent` itself validates
-plans with. Deterministic: the same content gives the same bytes.
+Guarantees: the policy holds each agent's own contract by version and sha256, grants only what
+commands.yaml describes and the contract's `tools` allow (`bounds`), and carries the schema of the
+record that `mlagent` itself validates plans with. Deterministic: the same content gives the same
+bytes.
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import AgentPlanDocument
 from mlagent.documents import read_record
 
+from .bounds import COMMANDS, require_inside, rule_for
 from .hook.entry import SCHEMA, seal
 from .hook.plan_check import SILENT, check_schema
-
-COMMANDS = "templates/claude_code/commands.yaml"
 
 
 def load_work(content: Content) -> dict[Role, ClaudeCodeAgent]:
@@ -52,15 +52,15 @@ def contract_sha256(content: Content, role: Role) -> str:
 def compile_policy(
     content: Content, contracts: Mapping[Role, Contract], works: Mapping[Role, ClaudeCodeAgent]
 ) -> ClaudeCodePolicy:
-    """The policy of all agents. Raises BadInput when an agent names a command without a rule."""
+    """The policy of all agents.
+
+    Raises:
+        BadInput: an agent is granted what has no rule, or what its contract does not allow.
+    """
     rules = read_record(ClaudeCodeCommands, content.text(COMMANDS), COMMANDS, format="yaml")
     agents: dict[Role, PolicyAgent] = {}
     for role, work in works.items():
-        if unknown := [name for name in work.commands if name not in rules.commands]:
-            raise BadInput(
-                f"agents/{role}/claude_code.yaml: the command {unknown[0]!r} has no rule.",
-                remedy=f"Rules are in {COMMANDS}: {', '.join(rules.commands)}.",
-            )
+        require_inside(contracts[role], work, rules)
         planning = contracts[role].planning
         agents[role] = PolicyAgent(
             contract_version=contracts[role].version,
@@ -68,7 +68,7 @@ def compile_policy(
             tools=work.tools,
             reads=work.reads,
             writes=work.writes,
-            commands={name: rules.commands[name] for name in work.commands},
+            commands={name: rule_for(contracts[role], name, rules) for name in work.commands},
             planning=PolicyPlanning(
                 min_options=planning.min_options, max_options=planning.max_options
             ),

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from exported import CONTENT, export, tree
@@ -18,10 +18,15 @@ from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
 from mlagent.contracts.base import ROLES
 from mlagent.contracts.claude_code import ClaudeCodeAgent, ClaudeCodePolicy
-from mlagent.contracts.contract import Contract
-from mlagent.contracts.errors import BadInput, MlagentError
+from mlagent.contracts.contract import Contract, ModelTool
+from mlagent.contracts.errors import BadInput, GatesNotMet, MlagentError, PrerequisiteMissing
 from mlagent.documents import load_yaml, read_record, validate_record
-from mlagent.doors.claude_code.agent_text import GENERATED, TIER_MODELS, subagent_file
+from mlagent.doors.claude_code.agent_text import (
+    GENERATED,
+    TIER_MODELS,
+    subagent_file,
+    without_the_api,
+)
 from mlagent.doors.claude_code.checking import check_folder
 from mlagent.doors.claude_code.exporting import default_folder, export_agents
 from mlagent.doors.claude_code.files import SCOPES, SKILLS, export_files
@@ -197,6 +202,34 @@ def test_any_description_becomes_one_quoted_line(text: str) -> None:
 def test_a_name_that_does_not_load_everywhere_is_not_written(name: str) -> None:
     with pytest.raises(MlagentError, match="cannot be the name"):
         subagent_file(name, "d", ["Read"], "sonnet", "red", "body")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_subagent_is_told_of_no_tool_that_claude_code_lacks(role: str) -> None:
+    text = export_files(CONTENT, "plugin")[f"{PLUGIN}/agents/{role}.md"]
+    spoken = text.partition("\n## Contract\n")[0]
+    assert [tool for tool in get_args(ModelTool) if tool in spoken] == []
+    assert "the API" not in spoken
+
+
+def test_a_rule_that_names_a_tool_of_the_api_is_not_exported() -> None:
+    rules = "- One.\n- Through the API\n  you may `ask_user`.\n- Two.\n"
+    assert without_the_api(rules) == "- One.\n- Two.\n"
+    with pytest.raises(MlagentError, match="'ask_user'"):
+        without_the_api("- Use `ask_user`.\n")
+
+
+GATE = GatesNotMet.exit_code
+
+
+def test_the_skill_says_what_exit_codes_mean() -> None:
+    """3 comes of `--check` alone, which none of the skill's commands has."""
+    text = CONTENT.text("templates/claude_code/skills/mlagent-run/SKILL.md")
+    assert f"(With `--check` a required gate that was not met is exit code {GATE}.)" in text
+    assert len(re.findall(rf"(?:code|,) {GATE}\b", text)) == 1
+    assert f"{PrerequisiteMissing.exit_code} something that is absent" in text
+    assert f"{BadInput.exit_code} is something that was given" in text
+    assert "execute --json --check" not in text
 
 
 def test_what_an_agent_may_do_is_content_and_nothing_else_is(tmp_path: Path) -> None:

@@ -26,11 +26,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "path", ["plan.yaml", "candidates/one/solution.py", "runs/r1/artifacts/data-explorer/x.json"]
+    ("path", "whose"),
+    [
+        ("plan.yaml", "both"),
+        ("runs/r1/artifacts/data-explorer/x.json", "both"),
+        ("runs/r1/artifacts/ml-engineer/x.json", "the engineer's"),
+        ("candidates/one/solution.py", "the engineer's"),
+    ],
 )
-def test_what_the_agent_works_with_is_readable(project: Path, path: str) -> None:
+def test_what_the_agent_works_with_is_readable(project: Path, path: str, whose: str) -> None:
     assert problem(project, "Read", file_path=str(project / path)) is None
-    assert problem(project, "Read", EXPLORER, file_path=path) is None
+    assert (problem(project, "Read", EXPLORER, file_path=path) is None) is (whose == "both")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +247,13 @@ def test_an_agent_without_try_may_not_try(project: Path) -> None:
     assert "not among your commands" in str(
         command(project, "mlagent try candidates/one", EXPLORER)
     )
+
+
+def test_only_who_may_submit_a_candidate_hands_one_to_execute(project: Path) -> None:
+    text = "mlagent execute --candidate candidates/one --json"
+    assert command(project, text) is None
+    assert "`mlagent execute --candidate` is refused" in str(command(project, text, EXPLORER))
+    assert command(project, "mlagent execute --json", EXPLORER) is None
 
 
 def test_the_shell_must_stand_inside_the_project(project: Path) -> None:
