@@ -94,7 +94,7 @@ class AgentCheck(Record):
     schema_: Literal["mlagent/agent-check/v1"] = Field(alias="schema")
     folder: str
     place: Literal["agents", "plugin"] = Field(
-        description="in a plugin each file registers, a broken one under its file name"
+        description="in a plugin each file registers, a broken one too: its `why` says as what"
     )
     measured_on: str = Field(description="version of Claude Code that the verdicts follow")
     strict: bool

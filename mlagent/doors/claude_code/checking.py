@@ -4,9 +4,9 @@ Guarantees: every file that is meant as a subagent has a verdict, every other do
 with what it is instead, and fails nothing; two files of one name are named both. Meant as one is
 what lies in an `agents` folder, where Claude Code looks, and elsewhere what has a frontmatter with
 a name or a description, also a broken one. In a plugin each file registers, so a file that would
-not load in a project is named with what it becomes there; of a marketplace each plugin in it is
-judged. Settings that switch hooks off are named, and so is what no longer holds the contracts of an
-export (`enforcement`): a warning, under --strict a broken rule.
+not load in a project is named with what it becomes there (`plugin_names`); of a marketplace each
+plugin in it is judged. Settings that switch hooks off are named, and so is what no longer holds the
+contracts of an export (`enforcement`): a warning, under --strict a broken rule.
 Reads only; links are named and not followed, though Claude Code would.
 """
 
@@ -25,6 +25,7 @@ from .enforcement import not_enforced
 from .hooks_off import hooks_off
 from .loading import MEASURED_ON, Loaded, load
 from .marketplace_strict import MARKETPLACE, elsewhere, local_plugins, marketplace_part
+from .plugin_names import Registered, registered_as
 from .plugin_places import named_agents
 from .plugin_strict import MANIFEST, broken, checked_parts, manifest_of
 from .sources import SUFFIXES, Skipped, Source, Sources, read_named, read_sources
@@ -111,7 +112,9 @@ def _look(folder: Path, strict: bool) -> _Seen:
     plugin = place == "plugin"
     parts = list(checked_parts(folder)) if strict and plugin else []
     settings = _settings_folders(root, place)
-    named = read_named(folder, named_agents(folder, manifest_of(folder))) if plugin else []
+    manifest = manifest_of(folder) if plugin else {}
+    named = read_named(folder, named_agents(folder, manifest))
+    plugin_name = str(manifest.get("name") or folder.resolve().name) if plugin else ""
     sources = read_sources(root) if not plugin or _has_documents(root) else Sources((), ())
     in_agents = _is_agents_folder(root)
     loaded: list[tuple[Source, Loaded]] = []
@@ -131,7 +134,7 @@ def _look(folder: Path, strict: bool) -> _Seen:
         else:
             loaded.append((source, seen))
     loaded += [(item, load(item.data, item.name)) for item in named if isinstance(item, Source)]
-    files += [_checked(source, seen, loaded, place, strict) for source, seen in loaded]
+    files += [_checked(source, seen, loaded, place, plugin_name, strict) for source, seen in loaded]
     lapsed = list(not_enforced(root.parent, [item for item, _ in loaded], plugin=plugin))
     if strict and lapsed:
         rules = tuple(broken("enforced", said) for said in lapsed)
@@ -254,27 +257,43 @@ def is_page(name: str, loaded: Loaded) -> bool:
     return not loaded.keys and _PAGES.match(PurePosixPath(name).name) is not None
 
 
+def in_a_plugin(found: Registered | None) -> str:
+    """What becomes of a file that would not load in a project, as the end of a sentence."""
+    if found is None:
+        return "in a plugin it is not registered either"
+    after = ", after its file" if found.by_file else ""
+    return f"in a plugin it registers all the same, as {found.name!r}{after}"
+
+
+def _listed_as(source: Source, seen: Loaded, plugin_name: str) -> str | None:
+    """The name that two files must not share; None for one that is not listed."""
+    if not plugin_name:
+        return seen.verdict.name
+    found = registered_as(plugin_name, source, seen)
+    return found and found.name
+
+
 def _checked(
     source: Source,
     seen: Loaded,
     everything: list[tuple[Source, Loaded]],
     place: Place,
+    plugin_name: str,
     strict: bool,
 ) -> CheckedFile:
     verdict = seen.verdict
     plugin = place == "plugin"
+    listed = _listed_as(source, seen, plugin_name)
     if plugin and not verdict.loads:
-        stem = PurePosixPath(source.name).stem
-        why = f"{verdict.why.rstrip('.')}; in a plugin it registers under the file name {stem!r}."
+        why = f"{verdict.why.rstrip('.')}; {in_a_plugin(registered_as(plugin_name, source, seen))}."
         verdict = verdict.model_copy(update={"why": why})
     twin = next(
         (
             other.name
             for other, its in everything
             if other.name != source.name
-            and verdict.loads
-            and its.verdict.loads
-            and its.verdict.name == verdict.name
+            and listed is not None
+            and _listed_as(other, its, plugin_name) == listed
         ),
         None,
     )

@@ -15,7 +15,7 @@ public collections (docs/howto-claude-code-import.md has the numbers). The rules
   text; `hooks` of PreToolUse and PermissionRequest are well formed.
 
 Does not say how well the agent works, nor what a later version does. In a plugin every file
-registers: what fails here gets its file name there (`checking` says so).
+registers, what fails here too (`plugin_names` says under which name).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def test_a_project_a_plugin_and_a_plain_folder_are_told_apart(tmp_path: Path) ->
     assert project.skipped == ("README.md: a page, no agent",)
     plugin = check_folder(tmp_path / "plugin", strict=False)
     assert (plugin.ok, plugin.place) == (False, "plugin")
-    assert "registers under the file name 'b'" in plugin.files[0].verdict.why
+    assert "registers all the same, as 'x:b', after its file" in plugin.files[0].verdict.why
     assert check_folder(tmp_path / "plain", strict=True).ok
 
 

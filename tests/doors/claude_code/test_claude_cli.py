@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from marketplace_cases import CASES as MARKETPLACE_CASES
 from plugin_cases import CASES, FINE
+from plugin_name_cases import CASES as NAME_CASES
+from plugin_name_cases import write_plugin
 
 from mlagent.content import Content
 from mlagent.contracts.base import ROLES
@@ -121,6 +123,13 @@ def test_the_three_agents_are_listed(project: Path) -> None:
     assert set(ROLES) <= available(project)
     plugin = str(project.parent / "market" / PLUGIN)
     assert {f"mlagent:{role}" for role in ROLES} <= available(project, "--plugin-dir", plugin)
+
+
+def test_a_plugins_files_register_under_the_names_that_we_say(project: Path) -> None:
+    plugin = project.parent / "plug"
+    write_plugin(plugin)
+    listed = {name for name in available(project, "--plugin-dir", str(plugin)) if "plug:" in name}
+    assert listed == {case["listed"] for case in NAME_CASES} - {None}
 
 
 def test_the_next_step_that_export_prints_names_the_three_agents(project: Path) -> None:
