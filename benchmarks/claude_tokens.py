@@ -3,7 +3,7 @@
 Counted by the scripted server (`mlagent.testing.messages_api`): four bytes are a token, a prefix
 from 1,024 tokens on is cached. A real tokenizer counts differently, code and names above all, and a
 real model thinks up answers of other lengths: here a plan answers with our own plan's text, and a
-candidate has 8,000 bytes. The requests are the real ones. Dollars are by
+candidate has 8,000 bytes, the floor 63,000. The requests are the real ones. Dollars are by
 agents/prices.yaml.
 
 Usage: python benchmarks/claude_tokens.py [--write docs/howto-claude.md]
@@ -55,6 +55,8 @@ CONTENT = Content()
 PRICES = load_prices(CONTENT, Settings())
 CONTRACTS = load_contracts(CONTENT)
 OPERATORS: tuple[Operator, ...] = ("draft", "improve", "debug", "merge")
+FLOOR_BYTES = 55_000
+"""Beside CANDIDATE: option_b of the template author has 63 kB."""
 CANDIDATE = f'''\
 """{"A candidate of some hundred lines. " * 220}"""
 
@@ -162,7 +164,7 @@ def steps(plan: Plan, folder: Path) -> list[str]:
         AskUser(lambda question: None),
     )
 
-    def made(operator: Operator, answers: list[Any], *, warm: bool) -> Spent:
+    def made(operator: Operator, answers: list[Any], *, warm: bool, code: str = code) -> Spent:
         waiting = list(answers)
         with messages_api(lambda _: waiting.pop(0)) as server, Talk(server) as ask:
             shown = [Shown(node(n), code, "Traceback: " + "x" * 1_500) for n in range(1, 3)]
@@ -183,6 +185,9 @@ def steps(plan: Plan, folder: Path) -> list[str]:
             rows.append(row(f"{operator}, {told}", made(operator, [[final[operator]]], warm=warm)))
     spent = made("improve", [looks, [final["improve"]]], warm=True)
     rows.append(row("improve with a round of tools, rules and facts cached", spent))
+    long = f"{'# one of the lines of the template' * 29}\n" * (FLOOR_BYTES // 1_000) + code
+    spent = made("improve", [[final["improve"]]], warm=True, code=long)
+    rows.append(row("improve the floor's code, rules and facts cached", spent))
     return rows
 
 

@@ -16,7 +16,16 @@ from mlagent.content import Content
 from mlagent.contracts.base import Record, Role
 from mlagent.contracts.contract import Contract
 from mlagent.contracts.errors import BadInput, MlagentError
-from mlagent.contracts.ports import CodeClass, Job, Journal, Limits, Outcome, Progress, Sandbox
+from mlagent.contracts.ports import (
+    CodeClass,
+    Job,
+    Journal,
+    Limits,
+    Outcome,
+    Progress,
+    Sandbox,
+    never,
+)
 from mlagent.documents import read_record
 from mlagent.sandbox.limits import default_limits
 
@@ -50,7 +59,6 @@ class Desk:
         contracts: no job runs that its agent's contract does not allow.
         retries: how often an agent may try again after a record that broke its schema.
         stop: asked while a job runs; True ends it early.
-        last_log: what the job before printed, its head and tail.
     """
 
     content: Content
@@ -65,7 +73,6 @@ class Desk:
     retries: int = 0
     stop: Callable[[], bool] = field(default=lambda: False)
     done: list[JobFacts] = field(default_factory=list)
-    last_log: str = ""
 
     def folder(self, name: str) -> Path:
         """A new or existing folder below the scratch space."""
@@ -115,7 +122,6 @@ class Desk:
             code=code,
         )
         outcome = self.sandbox.run(job, on_line, stop or self.stop)
-        self.last_log = outcome.log
         self.done.append(
             JobFacts(
                 agent,
@@ -216,11 +222,6 @@ class Desk:
                         remedy=problem.remedy,
                     ) from None
         raise AssertionError("at least one attempt is made")
-
-
-def never() -> bool:
-    """For jobs that the first Ctrl-C leaves alone."""
-    return False
 
 
 def permit(

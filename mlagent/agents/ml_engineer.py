@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mlagent.contracts.ports import CodeClass
+from mlagent.contracts.ports import CodeClass, never
 from mlagent.referee.metrics import Truth
 
 from .job_outputs import busy_seconds, duration, folds_told, json_object, read_prediction, width
-from .jobs import MB, Desk, never
+from .jobs import MB, Desk
 from .left_nothing import without_model, without_predictions
 
 MODEL_MB = 1024
@@ -53,9 +53,10 @@ class FoldResult:
         outcome: 'ok', or a sentence why there is no score.
         fit_seconds, predict_seconds: of all folds together.
         busy_seconds: wall clock during which at least one fold was inside `fit`.
+        scoring_s: wall clock from the first container to the last, of a candidate of a search.
         probe: prediction of the first fold's model on the probe rows, when one was asked for.
         schedules: number of the fold as text -> what its fit did, for a replay.
-        log: what a failure of a search printed, masked.
+        log: what the job that failed printed; of a search, masked.
     """
 
     name: str
@@ -64,6 +65,7 @@ class FoldResult:
     fit_seconds: float = 0.0
     predict_seconds: float = 0.0
     busy_seconds: float = 0.0
+    scoring_s: float = 0.0
     probe: np.ndarray | None = None
     schedules: dict[str, Any] = field(default_factory=dict)
     log: str = ""
@@ -83,10 +85,20 @@ class Fitted:
     fit_seconds: float
     wall_s: float = 0.0
     schedule: dict[str, Any] | None = None
+    log: str = ""  # of a fit without a model
 
     @property
     def ok(self) -> bool:
         return self.sha256 is not None
+
+
+class Predictions(NamedTuple):
+    """Predictions, or None with a sentence why not; the job's seconds, and what it printed."""
+
+    array: np.ndarray | None
+    outcome: str
+    wall_s: float
+    log: str
 
 
 def at_once(folds: int, cpus: int) -> int:
@@ -226,6 +238,12 @@ def score_apart(
     """
     result = FoldResult(candidate.name)
     table = Lock()  # one reader of the table at a time
+    noted = Lock()
+
+    def fail(outcome: str, log: str) -> None:
+        with noted:
+            if result.ok:  # of folds side by side, the first that fails
+                result.outcome, result.log = outcome, log
 
     def one(index: int, grace_s: float) -> float:
         """Score one fold; the grace for the next. Notes a failure in `result`."""
@@ -246,12 +264,12 @@ def score_apart(
         result.fit_seconds += fitted.fit_seconds
         result.busy_seconds += fitted.fit_seconds
         if not fitted.ok:
-            result.outcome = f"no score: {where}: {fitted.outcome}"
+            fail(f"no score: {where}: {fitted.outcome}", fitted.log)
             return grace_s
         held = dev[row == 2]
         with table:
             handed = rows.write_features(held, desk.scratch / f"features-{index}.parquet")
-        array, outcome, seconds = predict(
+        array, outcome, seconds, log = predict(
             desk,
             candidate,
             fitted.folder,
@@ -264,7 +282,7 @@ def score_apart(
         )
         result.predict_seconds += seconds
         if array is None:
-            result.outcome = f"{outcome} ({where})"
+            fail(f"{outcome} ({where})", log)
             return grace_s
         result.predictions[index] = handed.restore(array)
         return grace_after(seconds)
@@ -317,7 +335,7 @@ def fit(
     model = outcome.files.get("model.pkl")
     if model is None:
         why = without_model(outcome, budget_s + grace_s)
-        return Fitted(into, None, why, seconds, outcome.wall_s)
+        return Fitted(into, None, why, seconds, outcome.wall_s, log=outcome.log)
     state = "ok"
     if not outcome.ok:
         state = f"kept the last model that was yielded ({outcome.sentence})"
@@ -337,8 +355,8 @@ def predict(
     into: Path,
     name: str,
     wall_s: float = 120.0,
-) -> tuple[np.ndarray | None, str, float]:
-    """Predictions in the order of `features`, or a sentence why not; and the job's seconds."""
+) -> Predictions:
+    """Predictions in the order of `features`."""
     outcome = desk.run(
         "ml-engineer",
         f"predict {name}",
@@ -353,6 +371,7 @@ def predict(
     file = outcome.files.get("predictions.npy")
     if not outcome.ok or file is None:
         why = without_predictions(outcome, rows, width(truth))
-        return None, f"no score: {why}", outcome.wall_s
+        return Predictions(None, f"no score: {why}", outcome.wall_s, outcome.log)
     array, problem = read_prediction(file.path, rows, truth)
-    return array, f"no score: {problem}" if array is None else "ok", outcome.wall_s
+    said = f"no score: {problem}" if array is None else "ok"
+    return Predictions(array, said, outcome.wall_s, outcome.log)

@@ -33,7 +33,7 @@ LARGEST_CODE, LARGEST_FILE, PAGE = 20_000, 2**20, 6_000
 LONGEST_QUESTION = 400
 ANALYSIS_S = 20.0
 MOST_ANALYSES, MOST_QUESTIONS = 6, 3
-"""Of one process of a run."""
+"""Of a run."""
 
 
 @dataclass
@@ -152,6 +152,7 @@ class RunAnalysis:
 
     Attributes:
         dev: Parquet of dev rows with the target.
+        made: analyses of this run so far, earlier processes of it included.
     """
 
     desk: Desk
@@ -176,8 +177,7 @@ class RunAnalysis:
         _check_analysis(code)
         if self.made >= MOST_ANALYSES:
             raise Refusal(f"{MOST_ANALYSES} analyses were made in this run, and no more are.")
-        self.made += 1
-        name = f"question-{self.made}"
+        name = f"question-{self.made + 1}"
         written = self.desk.folder(f"in/{name}") / "question_code.py"
         written.write_text(code, encoding="utf-8")
         inputs = {
@@ -202,6 +202,7 @@ class RunAnalysis:
             )
         except PrerequisiteMissing as problem:  # a tier that is too weak for a stranger's code
             raise Refusal(f"Analyses do not run here: {problem.message}") from None
+        self.made += 1
         ended = "" if outcome.ok else f"{outcome.sentence}\n"
         return self.clean(f"{ended}{outcome.log}", code) or "(it printed nothing)"
 
@@ -212,6 +213,7 @@ class AskUser:
 
     Attributes:
         ask: the answer; None when nobody is here.
+        asked: questions of this run so far, earlier processes of it included.
     """
 
     ask: Callable[[str], str | None]

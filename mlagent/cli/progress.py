@@ -5,13 +5,19 @@ Never shows raw cells; text from candidates is cut and shown as a claim, never a
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
 
+from mlagent.contracts.ports import never
+
 from .output import deliver
+
+ANSWER_S, NOTICED_S = 60.0, 0.2
+"""So long an answer is waited for; a stop is noticed within so many seconds."""
 
 
 class PlainProgress:
@@ -37,7 +43,7 @@ class PlainProgress:
     def say(self, sentence: str) -> None:
         self._line(f"  {sentence}")
 
-    def ask(self, question: str) -> str | None:
+    def ask(self, question: str, stop: Callable[[], bool] = never) -> str | None:
         """Nobody is at a terminal: None."""
         self._line(f"  not asked, for nobody is here: {question}")
         return None
@@ -100,8 +106,9 @@ class LiveProgress:
 
         self.console.print(Text(f"  {sentence}"))
 
-    def ask(self, question: str) -> str | None:
-        """One line from the keyboard, while the live line rests; None without a keyboard."""
+    def ask(self, question: str, stop: Callable[[], bool] = never) -> str | None:
+        """One line from the keyboard, while the live line rests; None without a keyboard, and
+        when nothing was typed for `ANSWER_S`: the budget is running."""
         from rich.text import Text
 
         if not sys.stdin.isatty():
@@ -109,9 +116,11 @@ class LiveProgress:
         self._live.stop()
         try:
             self.console.print(Text(f"  Claude asks: {question}"))
-            return self.console.input("  your answer (empty for none): ").strip()
-        except EOFError:
-            return None
+            self.console.print(f"  your answer within {ANSWER_S:.0f} s (empty for none): ", end="")
+            line = _typed(ANSWER_S, stop)
+            if line is None:
+                self.console.print("\n  No answer; it goes on without one.")
+            return line.strip() if line else None
         finally:
             self._live.start()
 
@@ -126,6 +135,15 @@ class LiveProgress:
         trace: TracebackType | None,
     ) -> None:
         self._live.stop()
+
+
+def _typed(longest_s: float, stop: Callable[[], bool]) -> str | None:
+    """A line from the keyboard, '' when it is closed; None when none came in time."""
+    until = time.monotonic() + longest_s
+    while not stop() and (left := until - time.monotonic()) > 0:
+        if select.select([sys.stdin], [], [], min(NOTICED_S, left))[0]:
+            return sys.stdin.readline()
+    return None
 
 
 def _short(value: Any) -> str:

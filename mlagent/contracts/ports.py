@@ -27,6 +27,11 @@ Verdict = Literal[
 """How a job ended. A broken sandbox is not a verdict: it raises SandboxBroken."""
 
 
+def never() -> bool:
+    """For what no Ctrl-C ends."""
+    return False
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a job may use. `wall_s` ends in SIGTERM, 5 s later SIGKILL."""
@@ -159,6 +164,10 @@ class Progress(Protocol):
 
     def say(self, sentence: str) -> None: ...
 
-    def ask(self, question: str) -> str | None:
-        """The user's answer; None when nobody is at a terminal."""
+    def ask(self, question: str, stop: Callable[[], bool] = never) -> str | None:
+        """The user's answer; None when nobody is at a terminal, or nobody answers in time.
+
+        Args:
+            stop: asked while it waits; True ends it.
+        """
         ...

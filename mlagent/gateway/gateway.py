@@ -141,7 +141,7 @@ class Gateway:
             Unavailable: busy or broken for longer than `patience_s`, or no answer that can be read.
             Interrupted: `stop` said so, before it was sent or while it waited.
         """
-        sha = hashlib.sha256(canonical(request)).hexdigest()
+        sha = _sha256(request)
         if (known := self.log.known(sha)) is not None:
             answer, call = known
             return _reply(Answer.of(answer), call.usd, known=True, n=call.n)
@@ -159,7 +159,9 @@ class Gateway:
             except BudgetSpent as spent:
                 raise _with_failure(spent, failure or self._failure) from None
             begun = self.log.begin(agent, purpose, held.model, sha, held.tokens, held.usd)
-            self.journal.append("call.begun", n=begun.n, agent=agent, purpose=purpose)
+            self.journal.append(
+                "call.begun", n=begun.n, agent=agent, purpose=purpose, request_sha256=sha
+            )
             attempt = _Attempt(attempts, begun, held, begin, self._clock())
             try:
                 answer_ = service.send(
@@ -333,6 +335,7 @@ class Gateway:
             n=call.n,
             agent=call.agent,
             outcome=call.outcome,
+            answer_sha256=None if answer is None else _sha256(answer.as_json()),
             tokens=call.tokens.model_dump(mode="json"),
             usd=call.usd,
             why=call.why,
@@ -348,6 +351,10 @@ def _call(begun: Begun, **came: Any) -> Call:
         request_sha256=begun.request_sha256,
         **came,
     )
+
+
+def _sha256(record: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(record)).hexdigest()
 
 
 def _with_failure(spent: BudgetSpent, failure: str) -> BudgetSpent:

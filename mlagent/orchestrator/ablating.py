@@ -52,7 +52,7 @@ def ablate(
         check_call()
         known, spent = (), here.ablation_s
         for number, part in enumerate(_parts(here, node)):
-            if here.ablation_s + here.scoring_s[node.id] > SHARE * search_s or bench.stop():
+            if here.ablation_s + here.results[node.id].scoring_s > SHARE * search_s or bench.stop():
                 break
             bench.desk.progress.update(candidate=f"{node.name} without {part.name}")
             begun = bench.clock()

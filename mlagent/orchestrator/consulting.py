@@ -2,8 +2,8 @@
 
 Guarantees: each agent's plan is Claude's, or ours with a sentence that says why; the bill and every
 byte that was sent lie in the folder of the calls, also after a Ctrl-C, which ends it within a
-second; no cap is passed, agents together. Does not review: `planning.make_plan` does, for every
-author.
+second; no cap is passed, agents together, and no plan takes longer than `CUT_S`. Does not review:
+`planning.make_plan` does, for every author.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ from .state import StopFlag
 
 PATIENCE_S = 120.0
 """A busy service is waited for so long when planning: somebody sits at the terminal."""
+UNTIL_S, CUT_S = 300.0, 600.0
+"""Of a plan: after so long no call is sent, and one that is on its way is ended."""
+TOLD_EVERY_S = 10.0
+"""So often it is said how far an agent's answer is."""
 POLL_S = 0.1
 """While it waits, a Ctrl-C is noticed within so many seconds."""
 BILL = "bill.json"
@@ -139,10 +143,28 @@ def consult_claude(
     def consult(
         context: PlanningContext, ours: dict[Role, AgentPlan]
     ) -> tuple[dict[Role, AgentPlan], tuple[str, ...]]:
-        stop = StopFlag()
+        stop, begun_at = StopFlag(), time.monotonic()
+        told: dict[str, float] = {}
+
+        def writes(agent: str, characters: int) -> None:
+            now = time.monotonic()
+            if now - told.setdefault(agent, begun_at) >= TOLD_EVERY_S:
+                told[agent] = now
+                say(f"{agent}: Claude {wrote(characters)}.")
+
         with (
             ended_by_ctrl_c(stop),
-            open_gateway(prices, contracts, folder, caps, Silent(), stop=stop) as gateway,
+            open_gateway(
+                prices,
+                contracts,
+                folder,
+                caps,
+                Silent(),
+                until=begun_at + UNTIL_S,
+                cut_at=begun_at + CUT_S,
+                stop=stop,
+                on_text=writes,
+            ) as gateway,
         ):
 
             def ask(role: Role) -> Proposed:
@@ -177,6 +199,11 @@ def consult_claude(
         return {role: one.plan for role, one in made.items()}, notes
 
     return consult
+
+
+def wrote(characters: int) -> str:
+    """How far an answer is. A model that thinks says nothing at first."""
+    return f"wrote {characters:,} characters" if characters else "thinks"
 
 
 def spent(bill: Bill) -> str:

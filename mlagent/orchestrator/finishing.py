@@ -84,7 +84,7 @@ def _levels(state: State) -> dict[str, list[str]]:
 def _verify(bench: Bench, state: State, packaged: CandidateFolder) -> None:
     """Referee rule 8: prediction arrays of the package equal those at judging, byte for byte."""
     check: dict[str, Any] = state.facts["verify"]
-    array, outcome, _ = predict(
+    array, outcome, *_ = predict(
         bench.desk,
         packaged,
         bench.run.path / "model",

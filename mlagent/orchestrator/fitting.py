@@ -155,7 +155,7 @@ def _learned(bench: Bench, state: State) -> bool:
     handed = table.write_features(positions, bench.desk.scratch / "learned.parquet")
     truth = table.truth(positions)
     assert state.chosen is not None
-    array, outcome, _ = predict(
+    array, outcome, *_ = predict(
         bench.desk,
         state.chosen,
         state.fitted[state.winner].folder,

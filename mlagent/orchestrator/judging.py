@@ -82,7 +82,7 @@ def _on_vault(bench: Bench, state: State) -> EvaluationInputs:
 
     def ask(role: str) -> tuple[np.ndarray, float]:
         candidate, model = wanted[role]
-        array, outcome, took = predict(
+        array, outcome, took, _ = predict(
             bench.desk,
             candidate,
             model,
@@ -156,7 +156,7 @@ def _out_of_fold(bench: Bench, state: State) -> EvaluationInputs:
     shuffled = table.write_features(picked, bench.desk.scratch / "verify.parquet")
     folder, fitted = shipped(state)
     truth = table.truth(picked)
-    array, outcome, seconds = predict(
+    array, outcome, seconds, _ = predict(
         bench.desk,
         folder,
         fitted.folder,

@@ -8,6 +8,7 @@ it only while its sha256 is the one in the run's own journal, else as a stranger
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from mlagent.contracts.candidate import CandidateSpec
 from mlagent.contracts.errors import BadInput, MlagentError
 from mlagent.contracts.evaluation import Evaluation
 from mlagent.contracts.plan import Plan
-from mlagent.contracts.ports import CodeClass
+from mlagent.contracts.ports import CodeClass, never
 from mlagent.contracts.task import TaskSpec
 from mlagent.data.levels import unseen
 from mlagent.data.predict_input import read_for_prediction, write_predictions
@@ -55,7 +56,7 @@ class NoProgress:
 
     def say(self, sentence: str) -> None: ...
 
-    def ask(self, question: str) -> str | None:
+    def ask(self, question: str, stop: Callable[[], bool] = never) -> str | None:
         """Nobody is asked."""
         return None
 
@@ -135,7 +136,7 @@ def predict_here(folder: Path, run_name: str | None, file: Path, out: Path) -> P
         notes.extend(_about_levels(run, scratch / "features.parquet"))
         kind = task.kind or "regression"
         truth = Truth(kind, np.zeros(0), task.classes)
-        array, outcome, _ = predict(
+        array, outcome, *_ = predict(
             desk,
             CandidateFolder(run.id, run.path / "candidate", code),
             run.path / "model",

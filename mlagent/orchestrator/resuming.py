@@ -50,6 +50,7 @@ def save_folds(run: RunFolder, result: FoldResult) -> None:
         "fit_seconds": result.fit_seconds,
         "predict_seconds": result.predict_seconds,
         "busy_seconds": result.busy_seconds,
+        "scoring_s": result.scoring_s,
         "schedules": result.schedules,
         "log": result.log,
     }

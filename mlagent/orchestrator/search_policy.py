@@ -2,8 +2,9 @@
 
 Noise decides nothing: of two scored nodes, one is better only when the paired interval on the
 frozen folds says so, so all nodes that are not worse than the best are equals, and of equals the
-one with the fewest children is worked on. Guarantees: at least `DRAFTS` fresh drafts come first; a
-failure is debugged at most `MOST_DEBUGS` times; nothing is improved for ever. Does not ask anybody.
+one with the fewest children is worked on: the floor first, then the newest. Guarantees: at least
+`DRAFTS` fresh drafts come first; a failure is debugged at most `MOST_DEBUGS` times; nothing is
+improved for ever. Does not ask anybody.
 """
 
 from __future__ import annotations
@@ -44,22 +45,31 @@ def next_step(nodes: Sequence[Node], worse: Worse) -> Step | str:
     idle = stagnation(nodes)
     if idle >= STAGNANT_STOP:
         return f"{idle} steps in a row gained nothing"
-    equals = best_nodes(nodes, worse)
-    if not equals:
+    own = best_nodes(nodes, worse)
+    if not own:
         return Step("draft") if drafts < 2 * DRAFTS else "no candidate has a score"
-    apart = _two_apart(nodes, equals)
+    apart = _two_apart(nodes, own)
     if idle and idle % STAGNANT_MERGE == 0 and apart and not _merged(nodes, apart):
         return Step("merge", apart)
     if idle and idle % STAGNANT_DRAFT == 0:
         return Step("draft")
+    equals = best_nodes(nodes, worse, with_floor=True)
     children = {node.id: sum(node.id in other.parents for other in nodes) for node in equals}
-    chosen = min(equals, key=lambda node: (children[node.id], -node.id))
+    chosen = min(equals, key=lambda node: (children[node.id], node.id != 0, -node.id))
     return Step("improve", (chosen.id,))
 
 
-def best_nodes(nodes: Sequence[Node], worse: Worse) -> list[Node]:
-    """Scored nodes, the floor apart, that no other scored node is better than."""
-    scored = [node for node in nodes if node.score is not None and node.operator != "floor"]
+def best_nodes(nodes: Sequence[Node], worse: Worse, *, with_floor: bool = False) -> list[Node]:
+    """Scored nodes that no other scored node is better than.
+
+    Args:
+        with_floor: the template author's own is one of them, and not only what Claude wrote.
+    """
+    scored = [
+        node
+        for node in nodes
+        if node.score is not None and (with_floor or node.operator != "floor")
+    ]
     return [node for node in scored if not any(worse(node, other) for other in scored)]
 
 
@@ -86,7 +96,7 @@ def stagnation(nodes: Sequence[Node]) -> int:
 
 
 def root_of(nodes: Sequence[Node], node: Node) -> int:
-    """The draft that a node goes back to, by its first parents."""
+    """The draft, or the floor, that a node goes back to, by its first parents."""
     known = {one.id: one for one in nodes}
     while node.parents:
         node = known[node.parents[0]]
@@ -94,7 +104,9 @@ def root_of(nodes: Sequence[Node], node: Node) -> int:
 
 
 def _two_apart(nodes: Sequence[Node], equals: Sequence[Node]) -> tuple[int, int] | None:
-    """Two of the equals that go back to different drafts: the latest pair."""
+    """Two of the equals that go back to different drafts: the latest pair. The floor's code is too
+    long to be written anew, so what came of it is not merged."""
+    equals = [node for node in equals if root_of(nodes, node) != 0]
     for i, first in reversed(list(enumerate(equals))):
         for second in reversed(equals[:i]):
             if root_of(nodes, first) != root_of(nodes, second):

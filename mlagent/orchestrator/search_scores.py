@@ -15,6 +15,7 @@ from mlagent.referee.intervals import judge_many
 from mlagent.referee.metrics import Truth, Undefined
 from mlagent.referee.scoring import scoring
 
+from .consulting import wrote
 from .dev_scores import OutOfFold, clusters_of
 from .masking import Mask
 from .state import Bench, State
@@ -37,15 +38,13 @@ class Search:
     nodes: list[Node] = field(default_factory=list)
     results: dict[int, FoldResult] = field(default_factory=dict)
     codes: dict[int, str] = field(default_factory=dict)
-    scoring_s: dict[int, float] = field(default_factory=dict)
     ablation_s: float = 0.0
     compared: dict[tuple[int, int], Difference | None] = field(default_factory=dict)
     at_work: str = ""
 
     def writes(self, agent: str, characters: int) -> None:
         """Show how much of an answer has come. A model that thinks says nothing at first."""
-        told = f"wrote {characters:,} characters" if characters else "thinks"
-        self.bench.desk.progress.update(candidate=self.at_work, claude=told)
+        self.bench.desk.progress.update(candidate=self.at_work, claude=wrote(characters))
 
     def difference(self, first: Node, second: Node) -> Difference | None:
         """Paired on the frozen folds, positive: the first is better. None where one has no

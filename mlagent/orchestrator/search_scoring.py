@@ -49,6 +49,7 @@ def score_code(
     if same and (known := load_folds(bench.run, name)) is not None:
         return known
     forget_folds(bench.run, name)
+    begun = bench.clock()
     keep(bench.run, HandedIn(name, code.encode(), readme, CODE))
     side_by_side = at_once(len(state.folds), bench.desk.cpus)
     spec = candidate_spec(bench, state, name, here.each)
@@ -71,8 +72,9 @@ def score_code(
         side_by_side=side_by_side,
     )
     if not result.ok:
-        result.log = here.mask.clean(bench.desk.last_log, code)
+        result.log = here.mask.clean(result.log, code)
         result.outcome = here.mask.clean(result.outcome, code)
+    result.scoring_s = bench.clock() - begun
     if not bench.stop():  # what Ctrl-C cut is no result of this code
         save_folds(bench.run, result)
     return result
@@ -99,10 +101,11 @@ def _sampled(here: Search, folder: CandidateFolder, rows: RunTable) -> FoldResul
         grace_s=8.0,
     )
     if not fitted.ok:
-        return FoldResult(folder.name, outcome=f"no score: on {SAMPLE_ROWS} rows: {fitted.outcome}")
+        said = f"no score: on {SAMPLE_ROWS} rows: {fitted.outcome}"
+        return FoldResult(folder.name, outcome=said, log=fitted.log)
     held = state.dev[state.folds[0] == 2][:SAMPLE_ROWS]
     handed = rows.write_features(held, bench.desk.scratch / "sample-features.parquet")
-    array, outcome, _ = predict(
+    array, outcome, _, log = predict(
         bench.desk,
         folder,
         fitted.folder,
@@ -113,4 +116,4 @@ def _sampled(here: Search, folder: CandidateFolder, rows: RunTable) -> FoldResul
         name=f"{folder.name}, sample",
         wall_s=30.0,
     )
-    return None if array is not None else FoldResult(folder.name, outcome=outcome)
+    return None if array is not None else FoldResult(folder.name, outcome=outcome, log=log)

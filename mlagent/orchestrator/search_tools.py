@@ -6,6 +6,9 @@ where the user allowed some. Does not choose rows: `shared_rows` does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from mlagent.agents.fences import fenced
 from mlagent.agents.model_tools import AskUser, LookAtProfile, ReadArtifact, RunAnalysis
 from mlagent.agents.table_text import facts_text, shown
@@ -16,8 +19,12 @@ from .planning import context_of
 from .state import Bench, State
 
 
-def tools_of(bench: Bench, state: State, mask: Mask) -> tuple[Tool, ...]:
-    """The tools of one search; the contract says which of them may be used."""
+def tools_of(bench: Bench, state: State, mask: Mask, used: Mapping[str, int]) -> tuple[Tool, ...]:
+    """The tools of one search; the contract says which of them may be used.
+
+    Args:
+        used: how often an earlier process of the run used each.
+    """
     assert state.dev_file is not None
     contract = bench.contracts["ml-engineer"]
     return (
@@ -25,8 +32,8 @@ def tools_of(bench: Bench, state: State, mask: Mask) -> tuple[Tool, ...]:
             context_of(state.request.plan), state.exploration, state.analysis, mask.clean
         ),
         ReadArtifact(bench.run.path, contract, mask.clean),
-        RunAnalysis(bench.desk, contract, state.dev_file, mask.clean),
-        AskUser(bench.desk.progress.ask),
+        RunAnalysis(bench.desk, contract, state.dev_file, mask.clean, used.get("run_analysis", 0)),
+        AskUser(partial(bench.desk.progress.ask, stop=bench.stop), used.get("ask_user", 0)),
     )
 
 

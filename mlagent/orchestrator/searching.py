@@ -1,6 +1,6 @@
 """A search over candidates that Claude writes, scored by the referee on the frozen dev folds.
 
-The template author's option is the floor: node 0. Guarantees: every candidate runs as a stranger's
+The template author's best is the floor: node 0. Guarantees: every candidate runs as a stranger's
 code, in containers; it is judged on the same folds as the floor, by paired intervals, and the vault
 stays shut; with author `both` the floor is left only for a candidate that is better; whatever ends
 the search (money, time, the service, the user), the best so far stands. Does not promise that
@@ -9,15 +9,15 @@ Claude finds anything.
 
 from __future__ import annotations
 
-import hashlib
 import math
+from difflib import unified_diff
 from functools import partial
 
 from mlagent.agents.claude_engineer import Made, Shown, rules_of, write_candidate
-from mlagent.agents.ml_engineer import CandidateFolder, at_once
+from mlagent.agents.ml_engineer import at_once
 from mlagent.agents.table_text import classes_told
 from mlagent.contracts.errors import Interrupted, MlagentError
-from mlagent.contracts.search import TREE, Node
+from mlagent.contracts.search import DIFFS, TREE, Node
 from mlagent.contracts.words import counted
 from mlagent.gateway.call_log import CALLS
 from mlagent.gateway.gateway import Gateway
@@ -29,13 +29,13 @@ from mlagent.store.journal import read_journal
 from .ablating import ablate
 from .consulting import BILL, model_of, open_gateway
 from .dev_scores import OutOfFold
-from .handed_in import HandedIn, home_of
 from .masking import Mask
 from .planning import context_of
 from .search_before import USER_STOPPED, Before, searched_before
-from .search_policy import best_nodes, next_step
+from .search_ends import choose_node, floor_of, install, readme_of, sha_of, value_of
+from .search_policy import next_step
 from .search_scores import Search
-from .search_scoring import CODE, score_code
+from .search_scoring import score_code
 from .search_tools import facts_of, tools_of
 from .shared_rows import share_rows
 from .state import Bench, State, table_of
@@ -68,7 +68,7 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
     told = () if profile is None else classes_told(profile)
     mask = Mask(table.typed.path, texts, table.typed.columns, told)
     here = Search(bench, state, truth, oof, mask, each)
-    here.nodes.append(_floor(here))
+    here.nodes.append(floor_of(here))
     prices = load_prices(bench.desk.content, bench.settings)
     with open_gateway(
         prices,
@@ -85,7 +85,7 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
         stopped = _grow(here, gateway, before, until)
         bill = gateway.log.bill(prices.version)
     bench.run.write(BILL, bill)
-    chosen = _choose(here)
+    chosen = choose_node(here)
     _write(here, stopped, chosen)
     bench.journal.append("search.done", nodes=len(here.nodes), chosen=chosen, stopped=stopped)
     state.notes.append(
@@ -93,23 +93,7 @@ def search(bench: Bench, state: State, truth: Truth, oof: OutOfFold) -> None:
         f"({counted(bill.total.calls, 'call')}, "
         f"{bill.total.tokens.total:,} tokens, ${bill.total.usd:.4f}); the search ended: {stopped}."
     )
-    _install(here, chosen)
-
-
-def _floor(here: Search) -> Node:
-    name = here.state.request.engineer
-    result = here.state.scored[name]
-    code = (home_of(here.bench.run, name) / "solution.py").read_text(encoding="utf-8")
-    here.codes[0] = code
-    node = Node(
-        id=0,
-        name=name,
-        operator="floor",
-        summary="the template author's own",
-        code_sha256=_sha(code),
-        outcome=result.outcome,
-    )
-    return here.scored(node, result)
+    install(here, chosen)
 
 
 def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
@@ -125,7 +109,7 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
         model = model_of(contract, gateway.meter.prices)
         rules = rules_of(bench.desk.content, contract)
         facts = facts_of(state, share_rows(bench, state))
-        tools = tools_of(bench, state, here.mask)
+        tools = tools_of(bench, state, here.mask, before.used)
         check_call = partial(gateway.meter.check_left, contract.name)
         while True:
             again = len(here.nodes) <= before.nodes
@@ -140,7 +124,8 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
                 return why
             if step.operator == "improve":
                 parent = step.parents[0]
-                here.nodes[parent] = ablate(here, here.nodes[parent], share, check_call)
+                if parent != 0:  # the floor's parts were measured when it was made
+                    here.nodes[parent] = ablate(here, here.nodes[parent], share, check_call)
                 _write(here)
                 if bench.stop() or (not again and _no_time(here, until)):
                     continue
@@ -158,27 +143,46 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
                 operator=step.operator,
                 parents=step.parents,
                 summary=made.summary,
-                code_sha256=_sha(made.code),
+                code_sha256=sha_of(made.code),
                 usd=made.usd,
             )
             node = _run(here, node, made)
-            node = node.model_copy(update={"seconds": round(bench.clock() - begun, 2)})
+            seconds = before.took.get(number, round(bench.clock() - begun, 2))
+            node = node.model_copy(update={"seconds": seconds})
             here.nodes.append(node)
             _write(here)
-            bench.journal.append(
-                "search.node",
-                id=node.id,
-                operator=node.operator,
-                parents=list(node.parents),
-                outcome=node.outcome,
-                value=None if node.score is None else node.score.value,
-            )
+            _note(here, node)
     except Interrupted:
         if bench.stop.count > 1:
             raise
         return USER_STOPPED
     except MlagentError as problem:
         return problem.message.rstrip(".")
+
+
+def _note(here: Search, node: Node) -> None:
+    """A node in the journal: outcome, cost, and what it changed in its first parent's code."""
+    bench, change = here.bench, ""
+    if node.parents and (code := here.codes[node.id]):
+        parent = here.nodes[node.parents[0]]
+        before, after = here.codes[parent.id].splitlines(True), code.splitlines(True)
+        change = "".join(unified_diff(before, after, parent.name, node.name))
+    if change:
+        bench.run.file(f"{DIFFS}/{node.name}.diff").write_text(change, encoding="utf-8")
+    bench.journal.append(
+        "search.node",
+        id=node.id,
+        name=node.name,
+        operator=node.operator,
+        parents=list(node.parents),
+        outcome=node.outcome,
+        value=None if node.score is None else node.score.value,
+        gain=None if node.gain is None else node.gain.verdict,
+        usd=node.usd,
+        seconds=node.seconds,
+        code_sha256=node.code_sha256,
+        diff_sha256=sha_of(change) if change else None,
+    )
 
 
 def _no_time(here: Search, until: float) -> str:
@@ -188,7 +192,8 @@ def _no_time(here: Search, until: float) -> str:
         return "its share of the budget was used up"
     folds = len(here.state.folds)
     rounds = math.ceil(folds / at_once(folds, here.bench.desk.cpus))
-    needs = max(here.scoring_s.values(), default=rounds * (here.each + BESIDE_FOLD_S))
+    took = [result.scoring_s for result in here.results.values() if result.scoring_s > 0]
+    needs = max(took, default=rounds * (here.each + BESIDE_FOLD_S))
     if needs <= left + LATE * here.state.request.budget_s:
         return ""
     return (
@@ -206,10 +211,7 @@ def _run(here: Search, node: Node, made: Made) -> Node:
     if same:
         told = f"no score of its own: it is the same code as {same[0].name}"
         return node.model_copy(update={"outcome": told, "copy_of": same[0].id})
-    begun = here.bench.clock()
-    result = score_code(here, node.name, made.code, _readme(node))
-    here.scoring_s[node.id] = here.bench.clock() - begun
-    return here.scored(node, result)
+    return here.scored(node, score_code(here, node.name, made.code, readme_of(node)))
 
 
 def _shown(here: Search, place: int) -> Shown:
@@ -224,66 +226,6 @@ def _write(here: Search, stopped: str = "", chosen: int | None = None) -> None:
     write_json(here.bench.run.file(TREE), tree.model_dump(mode="json", by_alias=True))
 
 
-def _choose(here: Search) -> int | None:
-    """The node that stands for Claude: of those that none is better than, the highest mean."""
-    equals = best_nodes(here.nodes, here.worse)
-    if not equals:
-        return None
-    sign = -1.0 if here.state.task.direction == "minimize" else 1.0
-    return max(equals, key=lambda node: (sign * _value(node), -node.id)).id
-
-
-def _value(node: Node) -> float:
-    assert node.score is not None
-    return node.score.value
-
-
 def _best(here: Search) -> str:
-    chosen = _choose(here)
-    return "-" if chosen is None else f"{_value(here.nodes[chosen]):.4g}"
-
-
-def _install(here: Search, chosen: int | None) -> None:
-    """Put the chosen node in the place of the option; say in plain words why or why not."""
-    state = here.state
-    floor = here.nodes[0]
-    if chosen is None:
-        state.notes.append(f"No candidate of Claude's has a score, so {floor.name} stands.")
-        return
-    node = here.nodes[chosen]
-    gap = here.difference(node, floor)
-    told = "" if gap is None else f" ({gap.value:+.4g}, {gap.low:+.4g} to {gap.high:+.4g})"
-    if (
-        state.request.author == "both"
-        and floor.score is not None
-        and (gap is None or gap.verdict != "better")
-    ):
-        verdict = "not compared with" if gap is None else gap.verdict
-        words = {"worse": "worse than"}.get(verdict, f"{verdict} from")
-        state.notes.append(
-            f"Claude's best, {node.name}, is {words} {floor.name} on the dev folds{told}: "
-            f"{floor.name} stands."
-        )
-        return
-    why = "" if gap is None else f": {gap.verdict} on the dev folds{told}"
-    if gap is not None and gap.verdict != "better":
-        why = f", as --author claude asks, though on the dev folds it is {gap.verdict}{told}"
-    state.notes.append(
-        f"{node.name}, written by Claude, is the candidate instead of {floor.name}{why}."
-    )
-    code = here.codes[node.id].encode()
-    state.install(HandedIn(node.name, code, _readme(node), CODE))
-    state.scored[node.name] = here.results[node.id]
-    state.chosen = CandidateFolder(node.name, home_of(here.bench.run, node.name), CODE)
-
-
-def _readme(node: Node) -> bytes:
-    parents = f", from {', '.join(map(str, node.parents))}" if node.parents else ""
-    return (
-        f"# {node.name}\n\nWritten by Claude ({node.operator}{parents}). Its own words, not "
-        f"checked: {node.summary or '-'}\n"
-    ).encode()
-
-
-def _sha(code: str) -> str:
-    return hashlib.sha256(code.encode()).hexdigest()
+    chosen = choose_node(here)
+    return "-" if chosen is None else f"{value_of(here.nodes[chosen]):.4g}"

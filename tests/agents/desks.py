@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mlagent.agents.jobs import Desk
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
-from mlagent.contracts.ports import Sandbox
+from mlagent.contracts.ports import Sandbox, never
 
 
 class EmptySandbox:
@@ -47,7 +48,7 @@ class Silence:
 
     def say(self, sentence: str) -> None: ...
 
-    def ask(self, question: str) -> str | None:
+    def ask(self, question: str, stop: Callable[[], bool] = never) -> str | None:
         return None
 
 

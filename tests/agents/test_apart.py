@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +147,39 @@ def test_predictions_that_are_too_large_are_named_by_their_likely_shape(tmp_path
     assert without_predictions(left(), 800, 1) == (
         "The code ended by itself without leaving predictions."
     )
+
+
+class SecondFoldFails(SlowCandidate):
+    """Of folds side by side the second fails, and the third goes on printing after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = threading.Event()
+
+    def run(
+        self, job: Job, on_line: OnLine | None = None, stop: Callable[[], bool] | None = None
+    ) -> Outcome:
+        place = job.into.name
+        if place == "theirs-1":
+            self.failed.set()
+            return Outcome("exit", "The code ended by itself.", 1, 1.0, "ValueError: two", {})
+        if place.startswith("theirs-2"):
+            assert self.failed.wait(10)
+            time.sleep(0.1)
+        return replace(super().run(job, on_line, stop), log="nothing went wrong in three")
+
+
+def test_a_failure_comes_with_what_its_own_fold_printed(tmp_path: Path) -> None:
+    sandbox: Any = SecondFoldFails()
+    folds = np.array([[2 if i // 4 == fold else 1 for i in range(12)] for fold in range(3)])
+    result = score_apart(
+        desk_at(sandbox, tmp_path, memory_mb=1024, cpus=2),
+        CandidateFolder("theirs", tmp_path, "D"),
+        rows=Rows(),
+        dev=np.arange(12),
+        folds=folds.astype(np.int8),
+        budget_s=1.0,
+        side_by_side=2,
+    )
+    assert "fold 2 of 3" in result.outcome
+    assert result.log == "ValueError: two"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from command_line import Done, Run
 
+from mlagent.cli import progress as module
 from mlagent.cli.progress import LiveProgress, PlainProgress
 from mlagent.orchestrator.planning import read_plan
 from mlagent.testing.command_line import NO_ENGINE
@@ -137,12 +138,21 @@ def test_without_a_terminal_nobody_is_asked(
 def test_at_a_terminal_the_user_answers(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Keyboard(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setattr(sys, "stdin", Keyboard(" only later \n"))
-    with LiveProgress(1.0) as live:
+    monkeypatch.setattr(module, "ANSWER_S", 0.3)
+    keyboard, terminal = os.openpty()
+    with os.fdopen(terminal) as stdin, LiveProgress(1.0) as live:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        os.write(keyboard, b" only later \n")
         assert live.ask("Is [bold]fee[/bold] known then?") == "only later"
+        os.write(keyboard, b"half a li")
+        assert live.ask("and now?") is None, "nobody answers in time"
+        os.write(keyboard, b"ne\n")
+        monkeypatch.setattr(module, "ANSWER_S", 60.0)
+        assert live.ask("and now?") == "half a line"
+        assert live.ask("and now?", lambda: True) is None, "Ctrl-C"
+        os.write(keyboard, b"\x04")
         assert live.ask("and now?") is None, "the keyboard is closed"
-    assert "Claude asks: Is [bold]fee[/bold] known then?" in capsys.readouterr().out
+    os.close(keyboard)
+    out = capsys.readouterr().out
+    assert "Claude asks: Is [bold]fee[/bold] known then?" in out
+    assert "No answer; it goes on without one." in out

@@ -232,7 +232,8 @@ def here(tmp_path: Path, clock: Clock) -> Search:
         facts={"row_facts": SimpleNamespace(groups=None, times=None)},
     )
     made = Search(bench, state, TRUTH, OutOfFold(FOLDS, 1), mask=None, each=1.0)  # type: ignore[arg-type]
-    made.codes[1], made.results[1], made.scoring_s[1] = CODE, scored("claude-01", 0.3), 10.0
+    made.codes[1], made.results[1] = CODE, scored("claude-01", 0.3)
+    made.results[1].scoring_s = 10.0
     return made
 
 
@@ -263,7 +264,7 @@ def test_each_part_is_measured_paired_on_the_same_folds(here: Search, score: Sco
 def test_all_ablations_together_take_a_share_of_the_search(here: Search, score: Scorer) -> None:
     room_for_two = 20.0 / SHARE
     assert len(ablate(here, node(), room_for_two).ablation or ()) == 2
-    here.results[2], here.codes[2], here.scoring_s[2] = here.results[1], CODE, 10.0
+    here.results[2], here.codes[2] = here.results[1], CODE
     assert ablate(here, node(id=2, name="claude-02"), room_for_two).ablation == ()
     assert len(score.asked) == 2
 

@@ -52,6 +52,8 @@ def worse(first: Node, second: Node) -> bool:
 
 
 FLOOR = node(0, "floor", 0.7)
+BEATEN = [node(0, "floor", 0.5), node(1, "draft", 0.71), node(2, "draft", 0.72)]
+BEATEN.append(node(3, "draft", 0.60))
 DRAFTED = [FLOOR, node(1, "draft", 0.71), node(2, "draft", 0.72), node(3, "draft", 0.60)]
 
 
@@ -77,18 +79,29 @@ def test_only_code_of_its_own_that_failed_is_mended() -> None:
 
 
 def test_equals_are_worked_on_in_turn_not_the_luckiest_alone() -> None:
-    assert next_step(DRAFTED, worse) == Step("improve", (2,))
-    more = [*DRAFTED, node(4, "improve", 0.70, (2,), "not distinguishable")]
+    assert next_step(BEATEN, worse) == Step("improve", (2,))
+    more = [*BEATEN, node(4, "improve", 0.70, (2,), "not distinguishable")]
     # 1, 2 and 4 are equals; 2 has a child, so the newest without one comes next.
     assert next_step(more, worse) == Step("improve", (4,))
     assert {one.id for one in best_nodes(more, worse)} == {1, 2, 4}
 
 
-def test_the_floor_is_never_worked_on() -> None:
-    nodes = [node(0, "floor", 0.99), *DRAFTED[1:]]
-    step = next_step(nodes, worse)
-    assert isinstance(step, Step)
-    assert step.parents == (2,)
+def test_the_floor_is_worked_on_first_unless_it_is_beaten() -> None:
+    assert next_step(DRAFTED, worse) == Step("improve", (0,))
+    more = [*DRAFTED, node(4, "improve", 0.70, (0,), "not distinguishable")]
+    assert next_step(more, worse) == Step("improve", (4,)), "then in turn"
+    best = [node(0, "floor", 0.99), *DRAFTED[1:], node(4, "improve", 0.72, (0,), "worse")]
+    assert next_step(best, worse) == Step("improve", (0,)), "nothing else is as good"
+    assert [one.id for one in best_nodes(best, worse)] == [1, 2, 4], "it is not Claude's"
+
+
+def test_what_came_of_the_floor_is_not_merged() -> None:
+    nodes = [*DRAFTED[:2], *(node(n, "draft", 0.60) for n in (2, 3))]
+    for number, root in ((4, 0), (5, 1), (6, 1)):
+        nodes.append(node(number, "improve", 0.71, (root,), "not distinguishable"))
+    assert next_step(nodes, worse) == Step("improve", (6,))
+    nodes[2] = node(2, "draft", 0.71)
+    assert next_step(nodes, worse) == Step("merge", (2, 6))
 
 
 def idle(count: int) -> list[Node]:

@@ -30,6 +30,7 @@ from searches import (
     started,
     submit,
     tree_of,
+    waving,
 )
 
 from mlagent.contracts.search import SearchTree
@@ -49,8 +50,21 @@ pytestmark = pytest.mark.docker
 HOSTILE = {
     "loops": "def fit(train, spec):\n    while True:\n        pass\n",
     "forks": "import os\n\n\ndef fit(train, spec):\n    while True:\n        os.fork()\n",
-    "reads": "import os\n\n\ndef fit(train, spec):\n    return [open(f).read() for f in "
-    "('/etc/shadow',)]\n",
+    "reads": "def fit(train, spec):\n    return open('/etc/shadow').read()\n",
+    "looks": """\
+import os
+
+
+def fit(train, spec):
+    strange = [name for name in os.environ if "ANTHROPIC" in name or "KEY" in name]
+    for folder, below, files in os.walk("/"):
+        below[:] = [name for name in below if name not in ("proc", "sys", "usr", "dist-packages")]
+        below[:] = [name for name in below if name != "site-packages"]
+        strange += [f for f in files if f in ("seal.json", "journal.jsonl", "churn.csv")]
+    if strange:
+        raise OSError(str(strange))
+    return 1
+""",
     "sockets": "import socket\n\n\ndef fit(train, spec):\n    socket.create_connection(('1.1.1.1', "
     "80), 2)\n",
     "prints": "def fit(train, spec):\n    while True:\n        print('x' * 10_000_000)\n",
@@ -66,9 +80,12 @@ RECALL = (
 
 
 def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
-    play: Callable[[Script], MessagesApi], execute: Run
+    play: Callable[[Script], MessagesApi], execute: Run, tmp_path: Path
 ) -> None:
-    """One after the other in one search: what the one did is no matter for the next."""
+    """One after the other in one search: what the one did is no matter for the next. The table has
+    rows enough for a sample of them, so a failure costs no folds."""
+    waving(1_300).to_csv(tmp_path / "churn.csv", index=False)
+    assert execute("plan", "churn model").returncode == 0
     codes = [code + (RECALL if name == "memorises" else ANSWER) for name, code in HOSTILE.items()]
     play(lambda body, number: submit(codes[number - 1]))
     caps = ("--max-calls", str(len(codes)))
@@ -76,12 +93,12 @@ def test_hostile_code_ends_as_a_sentence_or_an_honest_score(
     folder, told = finished(done)
     (_, *nodes) = tree_of(folder).nodes
     for name, node in zip(HOSTILE, nodes, strict=True):
-        if name in ("forges", "memorises"):
+        if name in ("looks", "forges", "memorises"):
             assert node.score is not None, (name, node.outcome)
             assert 0.4 < node.score.value < 0.6, name
         else:
             assert node.score is None, name
-            assert node.outcome.startswith("no score"), (name, node.outcome)
+            assert node.outcome.startswith("no score: on 300 rows: "), (name, node.outcome)
     assert told["manifest"]["model_name"] in ("option_a", "linear")
 
 
@@ -186,6 +203,8 @@ def reached(place: Path, kind: str) -> bool:
     return bool(journals) and f'"kind":"{kind}"' in journals[0].read_text()
 
 
+NEAR = PLAIN.replace("SPEED = 3", "SPEED = 36")
+"""Better than the floor, which is then left alone."""
 LAST, WRONG = 6, (1, 2, 3)
 """Nodes of the search that is killed; those after so many that have no score, which is quick."""
 
@@ -204,7 +223,7 @@ def deterministic(body: dict[str, Any]) -> Any:
         return [calls("run_analysis", "t1", code="def analyse(table):\n    return id(table)\n")]
     if kind == "improve":
         return edit("    return left", "    return wrong or left")
-    return submit((BROKEN if tried in WRONG else PLAIN) + f"# {tried}\n")
+    return submit((BROKEN if tried in WRONG else NEAR) + f"# {tried}\n")
 
 
 def compared(folder: Path) -> tuple[Any, list[tuple[Any, ...]]]:
