@@ -57,6 +57,9 @@ def plan(
     ] = "template",
     max_usd: Annotated[float, typer.Option(help="Dollars that Claude may cost.", min=0)] = 1.0,
     max_calls: Annotated[int, typer.Option(help="Calls that Claude may take.", min=0)] = 12,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that Claude may take.", min=0)
+    ] = None,
     share_rows: Annotated[
         bool, typer.Option("--share-rows", help="`execute` may show Claude a few dev rows.")
     ] = False,
@@ -80,7 +83,7 @@ def plan(
         budget=budget,
         seed=seed,
         author=author,
-        caps=Caps(usd=max_usd, calls=max_calls),
+        caps=Caps(usd=max_usd, tokens=max_tokens, calls=max_calls),
         share_rows=share_rows,
     )
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() and not as_json else None

@@ -91,6 +91,9 @@ def execute(
     max_calls: Annotated[
         int | None, typer.Option(help="Calls that Claude may take.", min=0, show_default="60")
     ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that Claude may take.", min=0)
+    ] = None,
     share_rows: Annotated[
         bool, typer.Option("--share-rows", help="Show Claude a few dev rows; else aggregates only.")
     ] = False,
@@ -126,6 +129,7 @@ def execute(
         author=author,
         max_usd=max_usd,
         max_calls=max_calls,
+        max_tokens=max_tokens,
         share_rows=share_rows,
         replay=replay,
         resume=resume,

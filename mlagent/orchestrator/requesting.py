@@ -50,6 +50,7 @@ class ExecuteFlags:
     author: str | None = None
     max_usd: float | None = None
     max_calls: int | None = None
+    max_tokens: int | None = None
     share_rows: bool = False
     replay: str | None = None
     resume: bool = False
@@ -165,6 +166,7 @@ def _check_resumed(flags: ExecuteFlags) -> None:
         f"--author {flags.author}": None if flags.author == "template" else flags.author,
         "--max-usd": flags.max_usd,
         "--max-calls": flags.max_calls,
+        "--max-tokens": flags.max_tokens,
         "a plan file": flags.plan,
     }
     said = [name for name, value in given.items() if value not in (None, ())]
@@ -226,7 +228,8 @@ def _caps(flags: ExecuteFlags, earlier: RunFolder | None) -> Caps:
     """What Claude may cost: a resumed run keeps what it was started with."""
     if earlier is None:
         usd = MOST_USD if flags.max_usd is None else flags.max_usd
-        return Caps(usd=usd, calls=MOST_CALLS if flags.max_calls is None else flags.max_calls)
+        calls = MOST_CALLS if flags.max_calls is None else flags.max_calls
+        return Caps(usd=usd, tokens=flags.max_tokens, calls=calls)
     start = read_journal(earlier.path / "journal.jsonl")[0].facts
     return Caps(**dict(start.get("caps") or {}))
 

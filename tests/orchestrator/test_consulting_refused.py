@@ -3,15 +3,19 @@ is done; a busy one is waited for, an absent one named."""
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from consultations import KEY, Run, Team, bill_here, plan_here
+from consultations import KEY, Run, Team, bill_here, plan_here, role_of
 
 from mlagent.cli.main import main
-from mlagent.testing.messages_api import Fails, MessagesApi, Raw
+from mlagent.orchestrator import consulting
+from mlagent.testing.messages_api import Breaks, Fails, MessagesApi, Raw, says
 
 
 def executed(
@@ -194,3 +198,37 @@ def test_a_busy_service_is_waited_for(
     assert planned("--author", "claude")[0] == 0
     assert plan_here().notes == ()
     assert bill_here().total.calls == 6
+
+
+def test_a_cap_on_tokens_holds_for_all_agents_together(api: MessagesApi, planned: Run) -> None:
+    code, _, err = planned("--author", "claude", "--max-tokens", "100")
+    assert code == 0
+    assert (api.kept, api.asked_to_count) == ([], [])
+    assert len(plan_here().notes) == 3
+    assert "the run has 100 of 100 tokens left" in err
+
+
+def test_a_plan_has_an_end_also_when_answers_have_none(
+    api: MessagesApi, planned: Run, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One agent's service only says that it is alive; how far it is, is told; the others' plans
+    are Claude's."""
+    monkeypatch.setattr(consulting, "CUT_S", 3.0)
+    monkeypatch.setattr(consulting, "TOLD_EVERY_S", 0.0)
+    good = team.answer
+
+    def answer(body: dict[str, Any], n: int) -> Any:
+        if role_of(body) != "ml-engineer":
+            return good(body, n)
+        return Breaks([says("x" * 50), says("y")], "ping", after=6, seconds=30)
+
+    team.answer = answer
+    begun = time.monotonic()
+    code, _, err = planned("--author", "claude")
+    assert code == 0
+    assert time.monotonic() - begun < 15
+    (note,) = plan_here().notes
+    assert re.search(r"ml-engineer: Claude (thinks|wrote \d+ characters)\.", err)
+    assert "the time for calls is used up" in note
+    assert note.endswith("The template's plan stands.")
+    assert bill_here().possibly.calls == 1
