@@ -3,9 +3,9 @@
 For tests of code that speaks to `POST /v1/messages`, yours too: point ANTHROPIC_BASE_URL at `url`.
 Guarantees: every request is kept; unless `strict` is off, each is held to the SDK's own types, and
 an unknown or malformed field is a 400, as with the real API; tokens are counted (four bytes each)
-and cached prefixes are remembered, so that bills can be checked; models that think answer with a block
-that is signed for what stood before it; it misbehaves when the script says so. Does not really
-think: the script says what each answer is, and thoughts are empty and cost nothing.
+and cached prefixes are remembered, so that bills can be checked; models that think answer with a
+block that is signed for what stood before it; it misbehaves when the script says so. Does not
+really think: the script says what each answer is, and thoughts are empty and cost nothing.
 """
 
 from __future__ import annotations
