@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from mlagent import __version__
-from mlagent.contracts.errors import BadInput, Interrupted, MlagentError
+from mlagent.contracts.errors import BadInput, GatesNotMet, Interrupted, MlagentError
 
 from . import (
     agent_export_commands,
@@ -89,7 +89,8 @@ def _document(kind: str, message: str, remedy: str) -> None:
 
 
 def _show(error: MlagentError) -> None:
-    _document(type(error).__name__, error.message, error.remedy)
+    if not isinstance(error, GatesNotMet):  # then the result, with its gates, was printed before
+        _document(type(error).__name__, error.message, error.remedy)
     typer.echo(f"mlagent: {error.message}", err=True)
     if error.remedy:
         typer.echo(f"  {error.remedy}", err=True)

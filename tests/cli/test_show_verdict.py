@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mlagent.cli.main import main
 from mlagent.cli.run_commands import show_verdict
 from mlagent.contracts.evaluation import Difference, Evaluation, Gate, Score, SealRef
 from mlagent.store.files import write_json
@@ -19,10 +22,8 @@ SCORE = Score(value=0.85, low=0.83, high=0.87, n=998)
 SAME = Difference(value=0.0, low=0.0, high=0.0, verdict="not distinguishable")
 
 
-def shown(
-    folder: Path, capsys: pytest.CaptureFixture[str], *, wall_s: float = 19.0, **more: Any
-) -> str:
-    """What the terminal shows of a run whose linear baseline shipped."""
+def finished(folder: Path, *, wall_s: float = 19.0, **more: Any) -> SimpleNamespace:
+    """A run whose linear baseline shipped."""
     run = RunFolder(folder / "runs" / "r-1")
     run.path.mkdir(parents=True)
     seconds = iter((0.0, 1.0, 31.0))
@@ -47,7 +48,12 @@ def shown(
     manifest = small_manifest(run="r-1", wall_s=wall_s, budget_s=20.0, journal_events=2)
     write_json(run.path / "manifest.json", manifest)
     notes = ("A note of the verdict.", "A later note.")
-    show_verdict(SimpleNamespace(run=run, evaluation=evaluation, notes=notes))
+    return SimpleNamespace(run=run, evaluation=evaluation, notes=notes)
+
+
+def shown(folder: Path, capsys: pytest.CaptureFixture[str], **more: Any) -> str:
+    """What the terminal shows of it."""
+    show_verdict(finished(folder, **more))
     return capsys.readouterr().out
 
 
@@ -102,3 +108,32 @@ def test_a_required_gate_that_does_not_apply_is_not_met(
     out = shown(tmp_path, capsys, gates=(gate,))
     assert "gate not met: beats-linear" in out
     assert "the linear baseline itself ships" in out
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("fail", 3), ("not measured", 3), ("pass", 0)])
+def test_with_check_a_required_gate_decides_the_code_and_json_is_one_document(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outcome: Any,
+    code: int,
+) -> None:
+    gate = Gate(
+        name="good-enough",
+        metric="primary",
+        comparison="at_least",
+        threshold=0.9,
+        value=0.85,
+        required=True,
+        outcome=outcome,
+        evidence="ROC AUC 0.85",
+    )
+    run = finished(tmp_path, gates=(gate,))
+    monkeypatch.setattr("mlagent.orchestrator.execute_flow.execute_here", lambda *_: run)
+    monkeypatch.setattr(sys, "argv", ["mlagent", "execute", "--check", "--json"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == code
+    out, err = capsys.readouterr()
+    assert json.loads(out)["evaluation"]["gates"][0]["outcome"] == outcome
+    assert ("Gate 'good-enough' wants primary at_least 0.9" in err) == bool(code)
