@@ -7,14 +7,15 @@ prediction comes back whole and checked, or with a sentence why not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlagent.contracts.errors import BadInput
 from mlagent.contracts.ports import Outcome
+from mlagent.documents import load_json
 from mlagent.referee.check import check_prediction
 from mlagent.referee.metrics import Truth
 from mlagent.sandbox.collect import BadArray, read_npy
@@ -71,6 +72,6 @@ def _json(outcome: Outcome, name: str) -> Any:
     if file is None:
         return None
     try:
-        return json.loads(file.path.read_bytes())
-    except (ValueError, RecursionError):
+        return load_json(file.path.read_text(encoding="utf-8"), name)
+    except (BadInput, UnicodeDecodeError):  # kept records are read by the same rules
         return None

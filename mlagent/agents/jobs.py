@@ -28,11 +28,13 @@ from mlagent.contracts.ports import (
 )
 from mlagent.documents import read_record
 from mlagent.sandbox.limits import default_limits
+from mlagent.sandbox.sanitize import clean_line
 
 from .registry import capped
 
 R = TypeVar("R", bound=Record)
 MB = 2**20
+MOST_CLAIMED = 10**15
 
 
 @dataclass
@@ -158,10 +160,10 @@ class Desk:
                 return
             if isinstance(facts, dict):
                 shown = {
-                    str(key)[:20]: value if isinstance(value, int | float) else str(value)[:40]
+                    clean_line(str(key), 20): _claimed(value)
                     for key, value in list(facts.items())[:8]
                 }
-                self.progress.update(candidate=candidate, **shown)
+                self.progress.update(**{**shown, "candidate": candidate})
 
         return on_line
 
@@ -222,6 +224,12 @@ class Desk:
                         remedy=problem.remedy,
                     ) from None
         raise AssertionError("at least one attempt is made")
+
+
+def _claimed(value: object) -> object:
+    """A number as it is; anything else as a short line."""
+    small = isinstance(value, int) and abs(value) < MOST_CLAIMED
+    return value if small or isinstance(value, float) else clean_line(str(value), 40)
 
 
 def permit(

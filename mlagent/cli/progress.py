@@ -34,7 +34,7 @@ class PlainProgress:
     def phase(self, name: str, detail: str = "") -> None:
         self._line(detail or name)
 
-    def update(self, **facts: Any) -> None:
+    def update(self, /, **facts: Any) -> None:
         candidate = str(facts.get("candidate", ""))
         if candidate and candidate != self._last:
             self._last = candidate
@@ -96,7 +96,7 @@ class LiveProgress:
             self.console.print(f"  done  {self._phase}", style="dim")
         self._phase, self._facts = detail or name, {}
 
-    def update(self, **facts: Any) -> None:
+    def update(self, /, **facts: Any) -> None:
         if facts.get("candidate") != self._facts.get("candidate"):
             self._facts = {}
         self._facts |= facts
@@ -142,7 +142,10 @@ def _typed(longest_s: float, stop: Callable[[], bool]) -> str | None:
     until = time.monotonic() + longest_s
     while not stop() and (left := until - time.monotonic()) > 0:
         if select.select([sys.stdin], [], [], min(NOTICED_S, left))[0]:
-            return sys.stdin.readline()
+            try:
+                return sys.stdin.readline()
+            except UnicodeDecodeError:  # a byte that is no letter here
+                return None
     return None
 
 

@@ -158,7 +158,7 @@ class Progress(Protocol):
 
     def phase(self, name: str, detail: str = "") -> None: ...
 
-    def update(self, **facts: Any) -> None:
+    def update(self, /, **facts: Any) -> None:
         """Known facts: candidate, trials, best, seconds_left."""
         ...
 

@@ -1,11 +1,13 @@
 """An answer of the Messages API, as the SDK read it and as calls/ keeps it.
 
 The SDK takes what came as it is, whatever its types. Guarantees: what leaves here can be written as
-JSON, and its usage are counts that can be billed. Does not fetch anything.
+JSON and read again by `load_json`, its blocks have the texts that their kinds must have, and its
+usage are counts that can be billed. Does not fetch anything.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,10 @@ from mlagent.contracts.usage import Tokens
 
 MOST_TOKENS = 1_000_000_000
 """No call has so many: a number beyond it is none that could be billed."""
+MOST_WHOLE, DEEPEST = 10**18, 20
+"""A larger whole number, and a deeper nest, is refused where answer.json is read."""
+TEXTS = {"text": ("text",), "tool_use": ("id", "name")}
+"""What must be text in a block of this kind."""
 UNFIT = (AssertionError, AttributeError, LookupError, OverflowError, RecursionError, TypeError)
 """What the SDK raises over JSON that is no event of the Messages API."""
 
@@ -90,17 +96,31 @@ def read_count(tokens: Any) -> int | None:
 
 
 def _block(block: Any) -> dict[str, Any]:
-    """A block as JSON that can be written: a model may answer with half of a surrogate pair."""
-    plain: dict[str, Any] = _encodable(block.to_dict(mode="python", warnings=False))
+    """A block as JSON that can be written and read. Raises NotWhole where it is none of the API."""
+    plain: dict[str, Any] = _plain(block.to_dict(mode="python", warnings=False))
+    kind = plain.get("type")
+    if not isinstance(kind, str):
+        raise NotWhole("the answer has a block of no kind.", again=False)
+    for name in TEXTS.get(kind, ()):
+        if not isinstance(plain.get(name), str):
+            raise NotWhole(f"the answer has a block {kind[:40]!r} without {name!r}.", again=False)
     return plain
 
 
-def _encodable(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A model may answer with half of a surrogate pair, with numbers that are none or that fit
+    nowhere, and with deep nests: those become text."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) >= MOST_WHOLE:
+        return str(value)
+    if isinstance(value, list | dict) and depth >= DEEPEST:
+        return "(nested too deeply)"
     if isinstance(value, list):
-        return [_encodable(part) for part in value]
+        return [_plain(part, depth + 1) for part in value]
     if isinstance(value, dict):
         kept = {str(name): part for name, part in value.items() if part is not None}
-        return {_encodable(name): _encodable(part) for name, part in kept.items()}
+        return {_plain(name): _plain(part, depth + 1) for name, part in kept.items()}
     return value

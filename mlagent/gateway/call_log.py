@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from mlagent.contracts.errors import MlagentError
 from mlagent.contracts.usage import Bill, Call, Spent, Tokens
 from mlagent.documents import load_json
 from mlagent.store.files import write_json
@@ -118,17 +119,30 @@ class CallLog:
         """Its body left this machine, or was about to."""
         return (self._place(begun.n) / REQUEST).exists()
 
-    def end(self, call: Call, answer: dict[str, Any] | None) -> None:
-        """What came of it. The answer is on disk before the call counts as answered."""
+    def answer_to(self, begun: Begun) -> dict[str, Any] | None:
+        """The answer of a call that was cut right after it came; None where none is whole."""
+        file = self._place(begun.n) / ANSWER
+        try:
+            return _read(file) if file.is_file() else None
+        except (MlagentError, ValueError):
+            return None
+
+    def end(self, call: Call, answer: dict[str, Any] | None, *, used: bool = True) -> None:
+        """What came of it. The answer is on disk before the call counts as answered.
+
+        Args:
+            used: this process made the request.
+        """
         place = self._place(call.n)
-        if answer is not None:
+        if answer is not None and used:
             write_json(place / ANSWER, answer)
         write_json(place / CALL, call.model_dump(mode="json"))
         with self._lock:
             self._calls[call.n] = call
             if call.outcome == "answered":
                 self._answers.setdefault(call.request_sha256, []).append(call.n)
-                self._served[call.request_sha256] = self._served.get(call.request_sha256, 0) + 1
+                served = self._served.get(call.request_sha256, 0)
+                self._served[call.request_sha256] = served + used
 
     def results(self, n: int) -> list[dict[str, Any]] | None:
         """What the tools gave that the answer to call `n` called; None when none was kept."""

@@ -314,7 +314,22 @@ class Gateway:
         self._keep(call, answer)
 
     def _book_cut(self, begun: Begun) -> None:
-        """A call of a process that died in the middle of it."""
+        """A call of a process that died in the middle of it, or right after its answer came."""
+        if (answer := self.log.answer_to(begun)) is not None:
+            tokens = Tokens.model_validate(answer["tokens"])
+            usd = self.meter.prices.of(begun.model).cost(tokens)
+            call = _call(
+                begun,
+                outcome="answered",
+                tokens=tokens,
+                usd=usd,
+                seconds=0.0,
+                attempts=1,
+                stop_reason=answer["stop_reason"],
+                why="the process ended when the answer had come",
+            )
+            self._keep(call, Answer.of(answer), used=False)
+            return
         left = self.log.has_left(begun)
         call = _call(
             begun,
@@ -328,8 +343,8 @@ class Gateway:
         )
         self._keep(call, None)
 
-    def _keep(self, call: Call, answer: Answer | None) -> None:
-        self.log.end(call, None if answer is None else answer.as_json())
+    def _keep(self, call: Call, answer: Answer | None, *, used: bool = True) -> None:
+        self.log.end(call, None if answer is None else answer.as_json(), used=used)
         self.journal.append(
             "call.ended",
             n=call.n,

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlagent.contracts.errors import BadInput, Interrupted, PrerequisiteMissing
+from mlagent.sandbox.sanitize import clean as clean_text
 
 from .access import ADDRESS, KEY, read_access
 from .answers import UNFIT, Answer, NotWhole, answer_of, read_count
@@ -297,7 +298,7 @@ class AnthropicService:
     def _clean(self, text: str) -> str:
         for secret in self.secrets:
             text = text.replace(secret, "[key]")
-        return " ".join(text.split())
+        return " ".join(clean_text(text).split())
 
 
 def _delta(event: Any) -> str:

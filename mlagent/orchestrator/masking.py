@@ -39,7 +39,7 @@ from .mask_vocabulary import MOST_DIGITS, Vocabulary, decimals_of, ends_of
 
 CELL, NUMBER = "[cell]", "[number]"
 MISSING = ("nan", "null", "none")
-LARGEST = 6_000
+LARGEST, LONGEST_EXPONENT = 6_000, 7
 """Characters that are kept, half of them from the end."""
 _HUMPS = re.compile(r"\d+|[^\W\d_](?:[^\W\d_A-Z]*)")
 _JSON_NUMBER = re.compile(r'(":\s*|^[ \t]+)-?\[number\](?=[ \t]*(?:[,}\]]|$))', re.MULTILINE)
@@ -178,7 +178,8 @@ def _printed(text: str, match: re.Match[str]) -> Printed | None:
     except ValueError:
         return None
     mantissa, _, exponent = (said if match["number"] else "").lower().partition("e")
-    decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
+    power = int(exponent or 0) if len(exponent) < LONGEST_EXPONENT else 0
+    decimals = len(mantissa.partition(".")[2]) - power
     before = text[max(0, match.start() - 2) : match.start()]
     if before.endswith("-") and not before[:-1].isalnum():
         value = -value

@@ -17,8 +17,11 @@ from pydantic import BaseModel
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` by rename. The old file stays whole when the disk is full
-    (OSError)."""
+    """Write `data` to `path` by rename.
+
+    Raises:
+        OSError: with the path; the old file stays whole, also when the disk is full.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -28,6 +31,11 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as problem:
+        temporary.unlink(missing_ok=True)
+        if problem.filename is None:  # of a full disk it has none
+            raise OSError(problem.errno, problem.strerror, str(path)) from None
+        raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from desks import EmptySandbox, desk_at
 
 from mlagent.agents.left_nothing import without_model, without_predictions
-from mlagent.agents.ml_engineer import APART_GRACE_S, CandidateFolder, score_apart
+from mlagent.agents.ml_engineer import APART_GRACE_S, CandidateFolder, fit, score_apart
 from mlagent.contracts.ports import Collected, Job, OnLine, Outcome, Verdict
 from mlagent.referee.metrics import Truth
 
@@ -183,3 +183,25 @@ def test_a_failure_comes_with_what_its_own_fold_printed(tmp_path: Path) -> None:
     )
     assert "fold 2 of 3" in result.outcome
     assert result.log == "ValueError: two"
+
+
+@pytest.mark.parametrize("told", ['{"rounds": NaN}', '{"a": ' * 50 + "1" + "}" * 50, "[1]", "\xff"])
+def test_a_schedule_that_could_not_be_read_again_is_none(tmp_path: Path, told: str) -> None:
+    class Telling(SlowCandidate):
+        def run(
+            self, job: Job, on_line: OnLine | None = None, stop: Callable[[], bool] | None = None
+        ) -> Outcome:
+            outcome = super().run(job, on_line, stop)
+            path = job.into / "schedule.json"
+            path.write_bytes(told.encode("latin-1"))
+            file = Collected("schedule.json", path, path.stat().st_size, "0" * 64)
+            return replace(outcome, files={**outcome.files, "schedule.json": file})
+
+    sandbox: Any = Telling()
+    desk = desk_at(sandbox, tmp_path, memory_mb=1024, cpus=2)
+    into = tmp_path / "out"
+    into.mkdir()
+    candidate = CandidateFolder("theirs", tmp_path, "D")
+    fitted = fit(desk, candidate, train=tmp_path / "t", budget_s=1.0, into=into)
+    assert fitted.ok
+    assert fitted.schedule is None

@@ -121,7 +121,7 @@ def test_a_candidates_progress_is_shown_as_its_claim_and_nothing_else_is(tmp_pat
     seen: list[dict[str, Any]] = []
 
     class Screen(Silence):
-        def update(self, **facts: Any) -> None:
+        def update(self, /, **facts: Any) -> None:
             seen.append(facts)
 
     made.progress = Screen()
@@ -129,6 +129,25 @@ def test_a_candidates_progress_is_shown_as_its_claim_and_nothing_else_is(tmp_pat
     for line in ('{"progress": {"best": 0.9, "trial": 3}}', '{"progress": [1]}', "hello", '{"x'):
         on_line(line)
     assert seen == [{"candidate": "option_b", "best": 0.9, "trial": 3}]
+
+
+def test_a_claim_cannot_break_or_steer_what_shows_it(tmp_path: Path) -> None:
+    made, _ = desk(tmp_path, [])
+    shown: list[dict[str, Any]] = []
+
+    class Screen(Silence):
+        def update(self, /, **facts: Any) -> None:
+            shown.append(facts)
+
+    made.progress = Screen()
+    on_line = made.claims("option_b")
+    for key in ("candidate", "self", "\\u001b[2Jx", "\\ud800"):
+        on_line(f'{{"progress": {{"{key}": "\\u001b]0;y\\u0007z"}}}}')
+    on_line('{"progress": {"n": 1' + "0" * 400 + "}}")
+    assert [facts["candidate"] for facts in shown] == ["option_b"] * 5
+    assert shown[1]["self"] == "z"
+    assert all(str(part).isprintable() for facts in shown for part in (*facts, *facts.values()))
+    assert len(str(shown[4]["n"])) <= 40
 
 
 def test_an_error_says_once_how_a_script_failed(tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ def test_at_a_terminal_the_user_answers(
         monkeypatch.setattr(module, "ANSWER_S", 60.0)
         assert live.ask("and now?") == "half a line"
         assert live.ask("and now?", lambda: True) is None, "Ctrl-C"
+        os.write(keyboard, b"\xff\n")
+        assert live.ask("and now?") is None, "no letter of this encoding"
         os.write(keyboard, b"\x04")
         assert live.ask("and now?") is None, "the keyboard is closed"
     os.close(keyboard)

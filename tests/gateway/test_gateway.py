@@ -333,6 +333,24 @@ def test_after_its_time_no_prompt_leaves_to_be_counted(api: MessagesApi, make: M
     assert api.asked_to_count == []
 
 
+def test_an_answer_that_came_right_before_the_end_is_not_paid_twice(
+    api: MessagesApi, make: Make
+) -> None:
+    """Killed between answer.json and call.json: the answer is on disk, so it is what was paid."""
+    first = make()
+    assert first.ask().text == "fine"
+    (paid,) = first.log.calls()
+    (first.log.folder / "0000" / "call.json").unlink()
+    again = make()
+    (booked,) = again.log.calls()
+    assert (booked.outcome, booked.usd, booked.tokens) == ("answered", paid.usd, paid.tokens)
+    assert again.meter.spent().usd == pytest.approx(paid.usd)
+    assert again.ask().known
+    assert len(api.kept) == 1
+    assert not again.ask().known, "the same question for a second time is a new one"
+    assert len(api.kept) == 2
+
+
 def test_whether_any_call_is_left_is_known_before_its_prompt_is(make: Make) -> None:
     for caps in (Caps(calls=1), Caps(tokens=12)):
         bench = make(caps)

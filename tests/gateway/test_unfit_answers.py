@@ -59,6 +59,17 @@ def text(delta: Any) -> dict[str, Any]:
 
 
 OUT = {"output_tokens": 1}
+
+
+def with_block(block: Any, *deltas: Any) -> Raw:
+    """A whole answer with this block."""
+    began = {"type": "content_block_start", "index": 0, "content_block": block}
+    ended = {"type": "message_delta", "delta": ENDED, "usage": OUT}
+    stop = {"type": "content_block_stop", "index": 0}
+    return lines(START, began, *map(text, deltas), stop, ended, {"type": "message_stop"})
+
+
+TOOL = {"type": "tool_use", "id": "t1", "name": "submit", "input": {}}
 UNFIT = {
     "a page": (Raw(b"<html>login</html>", "text/html"), "text/html"),
     "nothing": (Raw(b"", "text/html"), "text/html"),
@@ -86,6 +97,12 @@ UNFIT = {
         lines(text({"type": "text_delta", "text": "x"})),
         "no answer of the Messages API",
     ),
+    "a block of no kind": (with_block({"text": "x"}), "a block of no kind"),
+    "a text without its text": (with_block({"type": "text"}), "without 'text'"),
+    "a text that is a number": (with_block({"type": "text", "text": 5}), "without 'text'"),
+    "a tool without a name": (with_block({**TOOL, "name": None}), "without 'name'"),
+    "a tool whose name is a list": (with_block({**TOOL, "name": ["x"]}), "without 'name'"),
+    "a tool without an id": (with_block({**TOOL, "id": None}), "without 'id'"),
     "text that is null": (
         lines(START, TEXT, text({"type": "text_delta", "text": None})),
         "no answer of the Messages API",
@@ -206,3 +223,43 @@ def test_certificates_that_cannot_be_read_are_named(
     with pytest.raises(BadInput, match="certificates of the environment") as caught:
         AnthropicService({"ANTHROPIC_API_KEY": KEY})
     assert "SSL_CERT_FILE" in caught.value.remedy
+
+
+DEEP = '{"a": ' * 40 + "1" + "}" * 40
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ('{"x": NaN}', {"x": "nan"}),
+        ('{"x": 1e999}', {"x": "inf"}),
+        ('{"x": 123456789012345678901234567890}', {"x": "123456789012345678901234567890"}),
+        (DEEP, None),
+    ],
+)
+def test_an_odd_input_of_a_tool_is_kept_in_a_form_that_can_be_read_again(
+    given: str, kept: Any, tmp_path: Path
+) -> None:
+    answer = with_block(TOOL, {"type": "input_json_delta", "partial_json": given})
+    with answering(answer) as api:
+        bench = Bench(api.url, tmp_path, Caps(usd=2))
+        with closing(bench.service):
+            first = bench.ask()
+        again = Bench(api.url, tmp_path, Caps(usd=2))
+        with closing(again.service):
+            second = again.ask()
+        assert len(api.kept) == 1, "the answer on disk is used"
+    assert second.known
+    assert second.content == first.content
+    if kept is not None:
+        assert first.content[0]["input"] == kept
+
+
+def test_an_error_of_the_service_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    error = {"type": "error", "error": {"type": "x", "message": "\x1b[2Jgone\u202e"}}
+    with answering(Raw(json.dumps(error).encode(), "application/json", 400)) as api:
+        bench = Bench(api.url, tmp_path, Caps(usd=2))
+        with closing(bench.service), pytest.raises(Refused) as refused:
+            bench.ask()
+    assert refused.value.message.isprintable()
+    assert "gone" in refused.value.message

@@ -317,3 +317,8 @@ def test_a_large_log_is_masked_in_about_a_second(mask: Mask) -> None:
     begun = time.process_time()
     assert "Quigley" not in mask.clean(text, CODE)
     assert time.process_time() - begun < 1.5
+
+
+def test_a_number_with_an_endless_exponent_is_no_error(mask: Mask) -> None:
+    text = f"loss 1e{'9' * 5_000} and 1e-{'9' * 5_000}"
+    assert "loss" in mask.clean(text, "")
