@@ -249,7 +249,7 @@ def _parts(ablation: Sequence[Ablated]) -> str:
         lines.append(f"- without {one.part}: {told}")
     table = fenced("parts", "\n".join(lines))
     target = target_of(ablation)
-    where = f"\nWork on this part first: {target}." if target else ""
+    where = f"\nWork on this part first:\n{fenced('part', target)}" if target else ""
     return f"The host took parts out of it, one at a time, on the same folds:\n{table}{where}"
 
 

@@ -10,11 +10,18 @@ part: a part that the code cannot do without shows as a failure, which is an ans
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain, islice
 from typing import NamedTuple
+
+from mlagent.sandbox.sanitize import clean_line
 
 from .code_edits import checked
 
 NEVER = ("fit", "predict")
+LONGEST = 80
+"""Characters of a name."""
 LISTS = {
     "Pipeline": ("steps", 1),
     "ColumnTransformer": ("transformers", 0),
@@ -34,21 +41,33 @@ class Block(NamedTuple):
     code: str
 
 
-def blocks_of(code: str) -> list[Block]:
-    """Every part that can be taken out of this code; none of code that is nested too deeply."""
+def blocks_of(code: str, most: int = 20) -> list[Block]:
+    """Parts that can be taken out of this code; none of code that is nested too deeply.
+
+    Args:
+        most: after so many, and after twice as many tries, it is enough: each reads the whole code
+            again.
+    """
     try:
-        return _blocks(code)
+        return _blocks(code, most)
     except RecursionError:
         return []
 
 
-def _blocks(code: str) -> list[Block]:
+def _blocks(code: str, most: int) -> list[Block]:
     tree = ast.parse(code)
     found: list[Block] = []
-    for name in _functions(tree):
-        _keep(found, f"function {name}", _Bypass(name).visit(ast.parse(code)))
-    for number, (kind, entry) in enumerate(_entries(tree)):
-        _keep(found, f"entry {_name_of(entry)} of {kind}", _dropped(ast.parse(code), number))
+    tries: Iterable[tuple[str, Callable[[ast.Module], ast.AST]]] = chain(
+        ((f"function {name[:LONGEST]}", _Bypass(name).visit) for name in _functions(tree)),
+        (
+            (f"entry {_name_of(entry)} of {kind}", partial(_dropped, number=number))
+            for number, (kind, entry) in enumerate(_entries(tree))
+        ),
+    )
+    for name, without in islice(tries, 2 * most):
+        _keep(found, name, without(ast.parse(code)))
+        if len(found) == most:
+            break
     return found
 
 
@@ -114,10 +133,10 @@ def _droppable(node: ast.AST) -> list[tuple[str, ast.Tuple]]:
 
 
 def _name_of(entry: ast.Tuple) -> str:
-    """Of `("scale", Scaler())`; '' where the first is no text."""
+    """Of `("scale", Scaler())`, fit for a terminal; '' where the first is no text."""
     match entry.elts:
         case [ast.Constant(value=str(name)), *_]:
-            return name
+            return clean_line(name, LONGEST)
     return ""
 
 

@@ -17,8 +17,10 @@ mended after a failure. merge: the best ideas of two."""
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """Of no code at all."""
 TREE = "artifacts/ml-engineer/search/tree.json"
+FLOOR = "artifacts/ml-engineer/search/floor.py"
 DIFFS = "artifacts/ml-engineer/search/diffs"
-"""Of a run folder. A node's code against its first parent's, as a unified diff."""
+"""Of a run folder. The floor's code as it was scored (the fit that ships is rendered anew), and a
+node's code against its first parent's, as a unified diff."""
 
 
 class Ablated(Record):

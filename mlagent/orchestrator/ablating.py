@@ -45,8 +45,7 @@ def ablate(
     """
     if node.ablation is not None:
         return node
-    bench = here.bench
-    file = f"{home_of(bench.run, node.name).relative_to(bench.run.path)}/{FILE}"
+    bench, file = here.bench, _file_of(here, node)
     known = _earlier(here, node, file)
     if known is None:
         check_call()
@@ -70,6 +69,18 @@ def ablate(
     return node.model_copy(update={"ablation": known})
 
 
+def known_parts(here: Search, node: Node) -> Node:
+    """The node with what an earlier process of the run measured, where it measured anything."""
+    if node.ablation is not None or node.operator == "floor":
+        return node
+    return node.model_copy(update={"ablation": _earlier(here, node, _file_of(here, node))})
+
+
+def _file_of(here: Search, node: Node) -> str:
+    run = here.bench.run
+    return f"{home_of(run, node.name).relative_to(run.path)}/{FILE}"
+
+
 def _earlier(here: Search, node: Node, file: str) -> tuple[Ablated, ...] | None:
     """What an earlier process of this run measured: the next question was asked with it."""
     if not (here.bench.run.path / file).is_file():
@@ -84,7 +95,7 @@ def _earlier(here: Search, node: Node, file: str) -> tuple[Ablated, ...] | None:
 def _parts(here: Search, node: Node) -> list[Part]:
     """Parts of the code and groups of columns, in turn."""
     code = here.codes[node.id]
-    blocks = [Part(block.name, block.code) for block in blocks_of(code)]
+    blocks = [Part(block.name, block.code) for block in blocks_of(code, MOST_PARTS)]
     state = here.state
     assert state.exploration is not None
     roles = state.exploration.roles.columns

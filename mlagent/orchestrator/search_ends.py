@@ -8,11 +8,13 @@ not. Does not search.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from mlagent.agents.ml_engineer import CandidateFolder
 from mlagent.contracts.evaluation import CandidateScore
-from mlagent.contracts.search import Node
+from mlagent.contracts.search import FLOOR, Node
 from mlagent.referee.leaderboard import choose
+from mlagent.store.files import write_atomically
 
 from .handed_in import HandedIn, home_of
 from .search_policy import best_nodes
@@ -23,26 +25,31 @@ from .tries import LINEAR
 
 def floor_of(here: Search) -> Node:
     """The template author's best: the option, or linear where the option would not ship."""
-    state, made = here.state, {}
-    codes: dict[str, str] = {}
-    for name in (LINEAR, state.request.engineer):
-        codes[name] = (home_of(here.bench.run, name) / "solution.py").read_text(encoding="utf-8")
-        node = Node(
-            id=0,
-            name=name,
-            operator="floor",
-            summary="the template author's own",
-            code_sha256=sha_of(codes[name]),
-            outcome=state.scored[name].outcome,
-        )
-        made[name] = here.scored(node, state.scored[name])
-    board = [
-        CandidateScore(name=name, score=node.score, outcome=node.outcome)
-        for name, node in made.items()
-    ]
-    best = choose(board, state.task.metric or "", asked_for=state.request.engineer).name
-    here.codes[0], here.results[0] = codes[best], state.scored[best]
-    return made[best]
+    state, option = here.state, here.state.request.engineer
+    known = here.bench.run.file(FLOOR)
+    board = []
+    for name in (LINEAR, option):
+        judged = here.scored(_floor_node(name, "", "ok"), state.scored[name])
+        board.append(CandidateScore(name=name, score=judged.score, outcome=judged.outcome))
+    best = choose(board, state.task.metric or "", asked_for=option).name
+    result = state.scored[best]
+    if not known.is_file():  # by an earlier process of the run
+        write_atomically(known, (home_of(here.bench.run, best) / "solution.py").read_bytes())
+    code = here.codes[0] = known.read_text(encoding="utf-8")
+    if not result.ok:
+        result = replace(result, outcome=here.mask.clean(result.outcome, code))
+    return here.scored(_floor_node(best, code, result.outcome), result)
+
+
+def _floor_node(name: str, code: str, outcome: str) -> Node:
+    return Node(
+        id=0,
+        name=name,
+        operator="floor",
+        summary="the template author's own",
+        code_sha256=sha_of(code),
+        outcome=outcome,
+    )
 
 
 def choose_node(here: Search) -> int | None:

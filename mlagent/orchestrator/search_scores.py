@@ -27,6 +27,8 @@ class Search:
 
     Attributes:
         at_work: the step, as the progress shows it.
+        reference: the floor's code, run as the search runs its candidates; None before it is
+            improved. The floor itself had more time for each fold.
     """
 
     bench: Bench
@@ -39,26 +41,35 @@ class Search:
     results: dict[int, FoldResult] = field(default_factory=dict)
     codes: dict[int, str] = field(default_factory=dict)
     ablation_s: float = 0.0
-    compared: dict[tuple[int, int], Difference | None] = field(default_factory=dict)
+    reference: FoldResult | None = None
+    compared: dict[tuple[int, int, bool], Difference | None] = field(default_factory=dict)
     at_work: str = ""
 
     def writes(self, agent: str, characters: int) -> None:
         """Show how much of an answer has come. A model that thinks says nothing at first."""
         self.bench.desk.progress.update(candidate=self.at_work, claude=wrote(characters))
 
-    def difference(self, first: Node, second: Node) -> Difference | None:
+    def difference(self, first: Node, second: Node, *, alike: bool = False) -> Difference | None:
         """Paired on the frozen folds, positive: the first is better. None where one has no
-        score."""
-        key = (first.id, second.id)
+        score.
+
+        Args:
+            alike: with the reference in the floor's place, so that both had the same time.
+        """
+        alike = alike and self.reference is not None and self.reference.ok
+        key = (first.id, second.id, alike)
         if key not in self.compared:
-            pair = [self.results.get(node.id) for node in (first, second)]
+            pair = [
+                self.reference if alike and node.id == 0 else self.results.get(node.id)
+                for node in (first, second)
+            ]
             known = [result for result in pair if result is not None and result.ok]
             self.compared[key] = self.paired(known[0], known[1]) if len(known) == 2 else None
         return self.compared[key]
 
     def worse(self, first: Node, second: Node) -> bool:
-        """Whether the first is worse than the second, beyond noise."""
-        found = self.difference(first, second)
+        """Whether the first is worse than the second, beyond noise and with the same time."""
+        found = self.difference(first, second, alike=True)
         return found is not None and found.verdict == "worse"
 
     def paired(self, first: FoldResult, second: FoldResult) -> Difference | None:
@@ -92,7 +103,8 @@ class Search:
             result.outcome = f"no score: {problem.message}"
             return node.model_copy(update={"outcome": result.outcome})
         known = {one.id: one for one in self.nodes}
-        gain = self.difference(node, known[node.parents[0]]) if node.parents else None
+        parent = known[node.parents[0]] if node.parents else None
+        gain = None if parent is None else self.difference(node, parent, alike=True)
         floor = self.difference(node, self.nodes[0]) if self.nodes else None
         return node.model_copy(
             update={"score": judged.scores["first"], "gain": gain, "to_floor": floor}

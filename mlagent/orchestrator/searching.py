@@ -26,7 +26,7 @@ from mlagent.referee.metrics import Truth
 from mlagent.store.files import write_json
 from mlagent.store.journal import read_journal
 
-from .ablating import ablate
+from .ablating import ablate, known_parts
 from .consulting import BILL, model_of, open_gateway
 from .dev_scores import OutOfFold
 from .masking import Mask
@@ -46,6 +46,7 @@ LATE = 0.1
 """Of the budget: a candidate is begun when it may end so much later than the share, and a call of
 its author's is ended then."""
 NODES_HOPED_FOR = 8
+REFERENCE, README = "floor-in-search", b"# The floor's code, with the time of a candidate\n"
 BESIDE_FOLD_S = 3.0
 
 
@@ -114,6 +115,7 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
         while True:
             again = len(here.nodes) <= before.nodes
             if before.stopped is not None and not again:
+                here.nodes = [known_parts(here, node) for node in here.nodes]
                 return before.stopped
             step = next_step(here.nodes, here.worse)
             if isinstance(step, str):
@@ -126,6 +128,10 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
                 parent = step.parents[0]
                 if parent != 0:  # the floor's parts were measured when it was made
                     here.nodes[parent] = ablate(here, here.nodes[parent], share, check_call)
+                elif here.reference is None:
+                    check_call()
+                    bench.desk.progress.update(candidate=f"{here.nodes[0].name} once more")
+                    here.reference = score_code(here, REFERENCE, here.codes[0], README)
                 _write(here)
                 if bench.stop() or (not again and _no_time(here, until)):
                     continue

@@ -4,6 +4,7 @@ where the next change should be."""
 from __future__ import annotations
 
 import ast
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlagent.agents import code_blocks
 from mlagent.agents.claude_engineer import Shown, first_request, target_of
 from mlagent.agents.code_blocks import blocks_of
 from mlagent.agents.ml_engineer import FoldResult
@@ -101,6 +103,28 @@ def test_code_that_is_nested_deeply_is_left_alone() -> None:
     assert blocks_of(deep) == []
 
 
+def test_names_of_parts_are_fit_for_a_terminal_and_for_disk() -> None:
+    steps = r"[('\x1b[2J' + '', A()), ('\ud800bad' , A()), ('%s', A()), ('model', B())]" % (
+        "n" * 500
+    )
+    steps = steps.replace("'\\x1b[2J' + ''", "'\\x1b[2Jred'")
+    code = f"def fit(train, spec):\n    return Pipeline({steps})\n\n\n"
+    names = [block.name for block in blocks_of(code + "def predict(m, f):\n    return f\n")]
+    assert names[:2] == ["entry red of Pipeline", "entry bad of Pipeline"]
+    assert len(names[2]) < 120
+    assert all(name.isprintable() for name in names)
+
+
+def test_only_so_many_parts_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = "".join(f"def f{n}(t):\n    return t\n\n\n" for n in range(300))
+    calls = "".join(f"    t = f{n}(t)\n" for n in range(300))
+    code = f"{many}def fit(t, spec):\n{calls}    return t\n\n\ndef predict(m, f):\n    return f\n"
+    read: list[str] = []
+    monkeypatch.setattr(code_blocks, "checked", lambda made: read.append(made) or made)
+    assert len(blocks_of(code, 3)) == 3
+    assert len(read) == 3
+
+
 def gap(value: float, verdict: str) -> Difference:
     return Difference(value=value, low=value - 0.1, high=value + 0.1, verdict=verdict)
 
@@ -139,7 +163,7 @@ def test_improve_is_told_what_the_parts_are_worth_and_the_others_are_not() -> No
     asked = request["messages"][0]["content"][0]["text"]
     assert "without function core: -0.4 (-0.5 to -0.3), so it earns its keep" in asked
     assert "without function noise: -0.01 (-0.11 to +0.09), which is noise" in asked
-    assert "Work on this part first: function core." in asked
+    assert re.search(r"Work on this part first:\n<part mark=\w+>\nfunction core\n</part", asked)
     assert asked.count("</parts mark=") == 1
     merged = first_request(Model("m"), "r", "f", "merge", [shown, shown], [])
     assert "earns its keep" not in str(merged["messages"])

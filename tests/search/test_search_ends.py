@@ -132,3 +132,37 @@ def test_what_is_better_beyond_noise_ships(tmp_path: Path) -> None:
     state: Any = here.state
     assert [one.name for one in state.installed] == ["claude-01"]
     assert "written by Claude, is the candidate instead of option_b: better" in state.notes[0]
+
+
+def test_the_floors_code_stays_what_it_was_when_the_fit_renders_it_anew(tmp_path: Path) -> None:
+    first = search(tmp_path, "both", scored("linear", 0.1), scored("option_b", 0.3))
+    run = first.bench.run
+    run.file("artifacts/ml-engineer/option_b/solution.py").write_text("# for the whole budget\n")
+    resumed = Search(first.bench, first.state, TRUTH, first.oof, mask=None, each=1.0)  # type: ignore[arg-type]
+    assert floor_of(resumed) == first.nodes[0]
+    assert resumed.codes[0] == "# option_b\n"
+
+
+def test_a_change_of_the_floor_is_judged_with_the_same_time(tmp_path: Path) -> None:
+    """The floor had more time than a candidate: what loses to it may be a gain."""
+    here = search(tmp_path, "both", scored("linear", 0.0), scored("option_b", 0.45))
+    here.reference = scored("floor-in-search", 0.05)
+    here.codes[1] = "# claude-01\n"
+    node = Node(id=1, name="claude-01", operator="improve", parents=(0,), code_sha256="0" * 64)
+    node = here.scored(node, scored("claude-01", 0.25))
+    here.nodes.append(node)
+    assert node.gain is not None
+    assert node.gain.verdict == "better"
+    assert node.to_floor is not None
+    assert node.to_floor.verdict == "worse"
+    assert here.worse(here.nodes[0], node), "so the change is what is worked on next"
+    install(here, choose_node(here))
+    state: Any = here.state
+    assert state.installed == [], "what ships is compared with the real floor"
+
+
+def test_a_floor_that_fails_with_a_candidates_time_is_compared_as_it_is(tmp_path: Path) -> None:
+    here = search(tmp_path, "both", scored("linear", 0.1), scored("option_b", 0.8))
+    here.reference = FoldResult("floor-in-search", outcome="no score: time")
+    node = written(here, scored("claude-01", 0.3))
+    assert here.worse(node, here.nodes[0])
