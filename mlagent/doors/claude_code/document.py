@@ -27,8 +27,6 @@ _KEYS_OF_OTHERS = frozenset(
     {"version", "category", "model_tier", "author", "tags", "emoji", "vibe"}
 )
 """Seen in public collections beside the documented ones."""
-_SPLIT = re.compile(r",(?![^()\[\]]*[)\]])|\n")
-"""Between tools: a comma outside brackets, so that `Agent(worker, researcher)` stays whole."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +95,18 @@ def _recover(data: bytes) -> tuple[dict[str, Any], str, int, ReadAs]:
 def _by_lines(block: str) -> dict[str, Any]:
     """`key: value` lines; what stands between two of them belongs to the first. A line is a key
     only when it is one that subagent files use, so that 'user: ...' stays text."""
-    found: dict[str, Any] = {}
+    found: dict[str, list[str]] = {}
     last = ""
     for line in block.split("\n"):
         pair = _KEY.match(line)
         if pair and (pair[1] in DOCUMENTED_KEYS or pair[1] in _KEYS_OF_OTHERS):
             last = pair[1]
-            found[last] = pair[2].strip().strip("\"'")
-        elif last:
-            found[last] = f"{found[last]}\n{line}".strip()
-    return found
+            found[last] = [pair[2].strip().strip("\"'")]
+        elif last and line.strip():
+            found[last].append(line.rstrip())
+    return {
+        key: "\n".join(lines).strip() if lines[1:] else lines[0] for key, lines in found.items()
+    }
 
 
 def tool_names(value: Any) -> list[str]:
@@ -117,7 +117,21 @@ def tool_names(value: Any) -> list[str]:
         inner = value.strip()
         if inner[:1] + inner[-1:] == "[]":
             inner = inner[1:-1]
-        entries = _SPLIT.split(inner)
+        entries = _entries(inner)
     else:
         return []
     return [entry.strip(" \t\"'`") for entry in entries if entry.strip(" \t\"'`-")]
+
+
+def _entries(text: str) -> list[str]:
+    """What stands between line ends, and between commas outside brackets, so that
+    `Agent(worker, researcher)` stays whole. A comma is inside when the next bracket closes."""
+    found, end, inside = [], len(text), False
+    for at in range(len(text) - 1, -1, -1):
+        char = text[at]
+        if char in "()[]":
+            inside = char in ")]"
+        elif char == "\n" or (char == "," and not inside):
+            found.append(text[at + 1 : end])
+            end = at
+    return [text[:end], *reversed(found)]

@@ -59,7 +59,7 @@ UNDERSTOOD: frozenset[Part] = frozenset(
 )
 _USER_SAYS = re.compile(r"\buser:\s*(\"(?:[^\"\\\n]|\\.){3,300}\"|'[^'\n]{3,300}')", re.IGNORECASE)
 _CONTRACT_BLOCK = re.compile(r"^(`{3,}|~{3,})ya?ml\n(schema: mlagent/contract/)", re.MULTILINE)
-_CONTRACT_TAG = re.compile(r"^\s*schema:\s*[\"']?mlagent/contract/", re.MULTILINE)
+_CONTRACT_TAG = re.compile(r"^[^\S\n]*schema:\s*[\"']?mlagent/contract/", re.MULTILINE)
 _PATH_OF = re.compile(r"\b(?:(read)|write)s?\b[^.;]{0,40}?\s~?/\w", re.IGNORECASE)
 """A permission to read, or to write, a path from the root or from home."""
 MAX_EXAMPLES = 5
@@ -209,7 +209,7 @@ class Importer:
             return []
         found: list[tuple[str, str]] = []
         text = f"{document.text('description')}\n{document.body}".replace("\\n", "\n")
-        for quoted in _USER_SAYS.findall(text):
+        for quoted in _USER_SAYS.findall(text)[:MAX_STATEMENTS]:
             said = clean_line(quoted[1:-1].replace('\\"', '"'))
             if not said:
                 continue

@@ -51,9 +51,9 @@ MAX_BLOCK = 131_072
 _JS_SPACE = "[\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
 _BLOCK = re.compile(rf"---(?>{_JS_SPACE}*\n)(.*?)---{_JS_SPACE}*\n?", re.DOTALL)
 """Atomic, so that a megabyte of blank lines takes linear time; it matches the same."""
-_PAIR = re.compile(rf"([a-zA-Z_-]+):{_JS_SPACE}+([^\n\r\u2028\u2029]+)\Z")
+_PAIR = re.compile(rf"([a-zA-Z_-]+):(?>{_JS_SPACE}+)([^\n\r\u2028\u2029]+)\Z")
 _SPECIAL = re.compile(r"[{}\[\]*&#!|>%@`]|: ")
-_LATE_BLOCK = re.compile(r"\s+---\s*\n.*?\n---", re.DOTALL)
+_LATE_BLOCK = re.compile(r"\s+---[^\S\n]*\n.*?\n---", re.DOTALL)
 _COLUMN_0 = re.compile(r"(?![A-Za-z_][\w. -]*:)(?!- )[^\s#\"']")
 
 

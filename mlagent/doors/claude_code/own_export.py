@@ -25,7 +25,7 @@ from .policy import contract_sha256, load_work
 
 _COPY = re.compile(r"a copy of the file lies in `([a-z./-]{1,80})`, sha256 `([0-9a-f]{64})`")
 _VERSION = re.compile(rf"{re.escape(GENERATED)}[0-9][0-9a-z.+]{{0,30}};")
-_BULLET = re.compile(r"\s*(?:[-*+>#]+|\d{1,3}[.)])\s+")
+_BULLET = re.compile(r"\A\s*(?:[-*+>#]+|\d{1,3}[.)])\s+")
 WIDTH = 280
 """Characters of a statement in the report; a longer line becomes several."""
 TOOLS = ("tools", "disallowedTools")

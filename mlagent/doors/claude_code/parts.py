@@ -68,16 +68,18 @@ def parts_of(sections: Iterable[Section]) -> list[Part]:
     """The part of each section, the headings above it taken into account."""
     found: list[Part] = []
     above: list[tuple[int, Part, bool]] = []
+    begins = True
     for section in sections:
         above = [entry for entry in above if entry[0] < section.level]
         over, heir = (above[-1][1], above[-1][2]) if above else ("knowledge", False)
         own: Part = part_of(section.heading)
-        if section.level == 0 or (section.level == 1 and all(part == "role" for part in found)):
+        if section.level == 0 or (section.level == 1 and begins):
             found.append("role")  # the words before any heading, and the title
             continue
         if heir or (own == "knowledge" and over in _LENDERS):
             own = over
         found.append(own)
+        begins = begins and own == "role"
         expert = own == "knowledge" and _EXPERTISE.search(section.heading.lower()) is not None
         above.append((section.level, own, heir or own in _HEIRS or expert))
     return found

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*\Z")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`]*)\Z")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)\Z")
+_FENCE = re.compile(r" {0,3}((?>`{3,}|~{3,}))(?>[ \t]*)([^`]*)\Z")
 _ITEM = re.compile(r"([ \t]*)(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(.*)\Z")
 _ROW = re.compile(r"[ \t]*\|(.*)\|[ \t]*\Z")
 _RULE = re.compile(r"[ \t]*(?:[-*_][ \t]*){3,}\Z")
@@ -21,7 +21,8 @@ _EMPHASIS = re.compile(r"(\*\*|(?<!\w)__(?=\S)|(?<!\*)\*(?!\s|\*))(.+?)\1")
 
 
 class Statement(NamedTuple):
-    """One list item, paragraph or table row. `kind`: item, text or row. `depth`: of the item."""
+    """One list item, paragraph or table row. `kind`: item, text, row, or gap between two of them;
+    while lines are read also more, a line that goes on. `depth`: of the item."""
 
     line: int
     text: str
@@ -58,7 +59,7 @@ def read_sections(text: str, first_line: int = 1) -> list[Section]:
         if fence := _FENCE.match(line):
             sections[-1].code.append(reader.fence(number, fence))
         elif heading := _HEADING.match(line):
-            level, title = len(heading[1]), plain(heading[2])
+            level, title = len(heading[1]), plain(_unclosed(heading[2]))
             titles = [pair for pair in titles if pair[0] < level]
             above = tuple(name for _, name in titles)
             sections.append(Section(number, level, title, above=above))
@@ -67,7 +68,16 @@ def read_sections(text: str, first_line: int = 1) -> list[Section]:
             _add(sections[-1], number, line)
     if not sections[0].statements and not sections[0].code:
         del sections[0]
+    for section in sections:
+        section.statements = _joined(section.statements)
     return sections
+
+
+def _unclosed(heading: str) -> str:
+    """Without the number signs that may stand behind a heading, apart from its words."""
+    words = heading.rstrip(" \t")
+    before = words.rstrip("#")
+    return before if before.endswith((" ", "\t")) else words
 
 
 class _Lines:
@@ -109,11 +119,27 @@ def _add(section: Section, number: int, line: str) -> None:
             said.append(Statement(number, " | ".join(cells), "row"))
     elif item := _ITEM.match(line):
         said.append(Statement(number, plain(item[2]), "item", len(item[1].expandtabs(4)) // 2))
-    elif said and said[-1].kind in ("item", "text"):
-        last = said[-1]
-        said[-1] = last._replace(text=f"{last.text} {plain(line)}".strip())
+    elif said and said[-1].kind in ("item", "text", "more"):
+        if more := plain(line):
+            said.append(Statement(number, more, "more"))
     else:
         said.append(Statement(number, plain(line), "text"))
+
+
+def _joined(read: list[Statement]) -> list[Statement]:
+    """Each statement with the lines that go on with it; at once, for one may have any number."""
+    found: list[Statement] = []
+    texts: list[list[str]] = []
+    for said in read:
+        if said.kind == "more":
+            texts[-1].append(said.text)
+        else:
+            found.append(said)
+            texts.append([said.text])
+    return [
+        said._replace(text=" ".join(filter(None, lines)))
+        for said, lines in zip(found, texts, strict=True)
+    ]
 
 
 def statements(section: Section) -> list[Statement]:

@@ -34,6 +34,10 @@ MAX_DIRECTORY_BYTES = 4 * 2**20
 """Of a zip's table of contents, which Python reads in one go."""
 LIBRARIES = ("node_modules", "site-packages", "__pycache__")
 """Folders of other people's packages, with virtual environments: not looked into."""
+_NO_ZIP = (
+    zipfile.BadZipFile, struct.error, zlib.error, RuntimeError, ValueError, EOFError, OSError
+)  # fmt: skip
+"""What `zipfile` raises: also where a name is no UTF-8 or a header ends early."""
 _END = b"PK\x05\x06"
 _LOCATOR_64 = b"PK\x06\x07"
 
@@ -202,6 +206,11 @@ def _zip(path: Path) -> Iterator[Source | Skipped]:
                 raise BadInput(f"{str(path)!r} holds more than {MAX_ENTRIES:,} files.")
             left = MAX_UNPACKED_BYTES
             for info in infos:
+                if not info.orig_filename:
+                    raise BadInput(
+                        f"{str(path)!r} holds a member without a name.",
+                        remedy="Pack it again, or give the folder itself.",
+                    )
                 name = _safe(info.orig_filename, path)
                 if info.is_dir() or not name.lower().endswith(SUFFIXES):
                     continue
@@ -221,7 +230,7 @@ def _zip(path: Path) -> Iterator[Source | Skipped]:
                 if left < 0:
                     raise _too_much(path)
                 yield item
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as problem:
+    except _NO_ZIP as problem:
         raise BadInput(
             f"{str(path)!r} is no readable zip archive: {problem}.",
             remedy="Pack it again, or give the folder itself.",

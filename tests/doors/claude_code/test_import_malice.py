@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imported import IMPORTER, imported
 
+from mlagent.content import Content
 from mlagent.contracts.agent_files import AgentImport
 from mlagent.contracts.contract import Contract
 from mlagent.documents import read_record
 from mlagent.doors.claude_code.document import read_document
+from mlagent.doors.claude_code.files import export_files
 from mlagent.doors.claude_code.import_files import import_agents
 from mlagent.doors.claude_code.sections import statements
 from mlagent.doors.claude_code.sources import Source
@@ -81,6 +83,39 @@ def test_a_megabyte_of_malice_takes_seconds(text: str) -> None:
     report, _ = imported(text)
     assert time.monotonic() - began < 60  # a quadratic step would take hours
     assert report.sections or report.missing
+
+
+LONG = 200_000
+BLANKS = " " * LONG
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n---" + "\n" * 300_000,
+        "---\nname: x: y\n" + "a\n" * 500_000,
+        "# a" + BLANKS + "b",
+        "```" + BLANKS + "`",
+        "~" * LONG + "`",
+        "# a\n" * 20_000,
+        "# ML engineer\n## Guardrails\n" + ("- a" + "!" * 1_990 + "a\n") * 200,
+    ],
+    ids=["late", "lines", "heading", "fence", "tildes", "titles", "marks"],
+)
+def test_no_shape_of_a_file_takes_quadratic_time(text: str) -> None:
+    began = time.monotonic()
+    report, _ = imported(text)
+    assert time.monotonic() - began < 12
+    assert report.sections or report.missing
+
+
+def test_blank_lines_in_a_file_of_our_own_take_linear_time() -> None:
+    text = export_files(Content(), "user")["agents/ml-engineer.md"]
+    blanks = "\n" * 100_000 + "schem: x\n"
+    began = time.monotonic()
+    report, _ = imported(f"{text}\na{BLANKS}b\n\n# New\n```\n{blanks}```\n")
+    assert time.monotonic() - began < 12
+    assert report.valid
 
 
 def test_statements_beyond_the_limit_are_counted() -> None:

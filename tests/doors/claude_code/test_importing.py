@@ -110,6 +110,8 @@ def test_tools_are_split_at_commas_outside_brackets() -> None:
     assert tool_names("Read, Agent(a, b), mcp__x__*") == ["Read", "Agent(a, b)", "mcp__x__*"]
     assert tool_names(["Read", "Bash(git *, ls)"]) == ["Read", "Bash(git *, ls)"]
     assert tool_names("[Read, 'Bash']") == ["Read", "Bash"]
+    assert tool_names("a) b, (c, d), e\nf(g,h") == ["a) b", "(c, d)", "e", "f(g", "h"]
+    assert len(tool_names("a," * 200_000)) == 200_000  # a quadratic step would take minutes
     assert tool_names(None) == tool_names({"a": 1}) == []
 
 

@@ -165,6 +165,27 @@ def test_what_is_no_archive_is_a_sentence(tmp_path: Path, name: str, data: bytes
         read_sources(tmp_path / name)
 
 
+def test_a_member_without_a_name_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("b.md"), AGENT)
+        archive.infolist()[0].filename = ""
+    with pytest.raises(BadInput, match="a member without a name"):
+        read_sources(path)
+
+
+def test_a_damaged_zip_is_read_or_a_sentence(tmp_path: Path) -> None:
+    whole = zip_of(tmp_path / "a.zip", {"é.md": AGENT, "b.md": AGENT}).read_bytes()
+    path, refused = tmp_path / "b.zip", 0
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x80]) + whole[at + 1 :])
+        try:
+            read_sources(path)
+        except BadInput:
+            refused += 1
+    assert 0 < refused < len(whole)
+
+
 def test_a_zip64_or_oddly_packed_archive_is_not_read(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "a.zip", {"a.md": AGENT})
     data = path.read_bytes()
