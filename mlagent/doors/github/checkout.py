@@ -47,10 +47,12 @@ class Written(NamedTuple):
     Attributes:
         candidates: folders with a `solution.py` that the base does not have as it is, relative.
         notes: what was left out, and why, in sentences.
+        of_base: names of the files that the base has with the same content.
     """
 
     candidates: tuple[str, ...]
     notes: tuple[str, ...]
+    of_base: frozenset[str]
 
 
 class Mirror:
@@ -160,7 +162,9 @@ class Mirror:
         if index.returncode:
             raise MlagentError("Git cannot read the pull request's commit.")
         candidates = _changed_candidates(chosen, ours)
-        return Written(candidates[:MOST_CANDIDATES], _notes(theirs, ours, pointers, candidates))
+        notes = _notes(theirs, ours, pointers, candidates)
+        same = (name for name, blob in chosen.items() if _id(ours.get(name)) == _id(blob))
+        return Written(candidates[:MOST_CANDIDATES], notes, frozenset(same))
 
     def _blobs(self, commit: str) -> Iterator[tuple[str, Any]]:
         """Plain files of a commit by path. Links, submodules and odd names are not among them."""
@@ -182,7 +186,10 @@ def _plain(path: str) -> bool:
 
 
 def _decides(path: str) -> bool:
-    """Whether only the base may bring this file: settings, contracts, tables."""
+    """Whether only the base may bring this file: settings, contracts, files with a table's name.
+
+    A table may have any name: which one a plan reads is held against the base by its content.
+    """
     top = path.split("/")[0]
     return top in DECIDES or PurePosixPath(path).suffix.lower() in SUFFIXES
 

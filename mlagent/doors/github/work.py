@@ -1,8 +1,9 @@
 """The work of a command: `mlagent plan`, `execute`, `try`, `pr-comment` in a checkout of the head.
 
-Guarantees: settings, contracts and tables are the base's (`checkout.py`); candidates of the pull
-request go to `mlagent try`, which runs a stranger's code in a container or not at all; no run takes
-more than the site's budget; run folders and seals outlive the checkout. Does not: know GitHub.
+Guarantees: settings, contracts and tables are the base's (`checkout.py`), and no plan reads a table
+that the base does not have with the same content; candidates of the pull request go to `mlagent
+try`, which runs a stranger's code in a container or not at all; no run takes more than the site's
+budget; run folders and seals outlive the checkout. Does not: know GitHub.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Work:
             words += [] if value is None else [f"{flag}={value}"]
         with self._checkout(job, _head(job)) as place:
             self._child(place, [*words, "--", command.task], PLAN_S)
-            plan, text = _checked_plan(place.folder)
+            plan, text = _checked_plan(place)
             cut = self._cut("The plan", plan)
             kept = self._kept_plan(job)
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +197,7 @@ class Work:
         with self._checkout(job, base) as place:
             if not (place.folder / PLAN).is_file():
                 raise BadInput(f"it holds no {PLAN}.")
-            asked = _checked_plan(place.folder)[0].budget.seconds
+            asked = _checked_plan(place)[0].budget.seconds
             document, _ = self._execute(place, [], budget_s)
         run = RunFolder(self._project(job) / "runs" / Path(str(document["run"])).name)
         if asked == budget_s:
@@ -210,7 +211,7 @@ class Work:
         self, place: _Place, words: list[str], budget_s: float | None
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The document of a run, and a sentence when it got less time than its plan asks for."""
-        plan, _ = _checked_plan(place.folder)
+        plan, _ = _checked_plan(place)
         seconds = min(budget_s or plan.budget.seconds, self._most)
         words = ["execute", "--json", f"--budget={seconds:g}s", *words]
         document = self._child(place, words, seconds * 1.5 + SLACK_S)
@@ -321,22 +322,21 @@ def _content(folder: Path, into: Path) -> dict[str, str]:
     return {"MLAGENT_CONTENT": str(into)}
 
 
-def _checked_plan(folder: Path) -> tuple[Plan, str]:
-    """plan.yaml of a checkout and its text. Raises BadInput when its table lies elsewhere."""
-    file = folder / PLAN
+def _checked_plan(place: _Place) -> tuple[Plan, str]:
+    """plan.yaml of a checkout and its text. Raises BadInput when its table is not the base's."""
+    file = place.folder / PLAN
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise BadInput(f"{PLAN} cannot be read.") from None
     plan = read_record(Plan, text, PLAN)
-    if plan.data is not None:
-        path = PurePosixPath(plan.data.path)
-        inside = (folder / path).resolve().is_relative_to(folder.resolve())
-        if path.is_absolute() or ".." in path.parts or path.parts[0] in KEPT or not inside:
-            raise BadInput(
-                f"The plan's table {plan.data.path!r} is not a file of the base commit.",
-                remedy="Commit the table, and name it relative to the repository's top.",
-            )
+    if plan.data is not None and str(PurePosixPath(plan.data.path)) not in place.written.of_base:
+        raise BadInput(
+            f"The plan's table {plan.data.path!r} is not a file of the base commit, or another "
+            "one there: a command judges no table that a pull request brings.",
+            remedy="Commit the table to the base branch, and name it relative to the repository's "
+            "top.",
+        )
     return plan, text
 
 

@@ -129,6 +129,44 @@ def test_a_plan_of_the_head_cannot_name_a_table_elsewhere(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("no_engine")
+def test_a_pull_request_brings_no_table_whatever_its_name_is(tmp_path: Path) -> None:
+    """A table is read by its content: the list of suffixes alone would let `t.dat` through."""
+    pull = make(tmp_path, hostile=False)
+    folder, table = pull.folder, (pull.folder / "churn.csv").read_text()
+    (folder / "t.dat").write_text(table)
+    base = commit(folder, "a table of the base")
+    plan = make_plan(folder)
+    assert plan.data is not None
+    data = plan.data.model_copy(update={"path": "./t.dat"})
+    (folder / "plan.yaml").write_text(dump_yaml(plan.model_copy(update={"data": data})))
+    (folder / "t.dat").write_text(table.replace("no", "yes", 1))
+    head = commit(folder, "labels of its own")
+    with FakeGitHub(REPO) as hub:
+        accounts(hub)
+        hub.pull(1, [head], base)
+        with bot(tmp_path / "state", hub, pull.server) as case:
+            case.tell("/mlagent execute")
+            (job,) = case.drain()
+            assert job.state == "failed"
+            assert "'./t.dat' is not a file of the base commit" in job.reason
+            assert not list(runs_of(tmp_path / "state").all())
+
+
+def test_the_bases_own_table_may_have_any_name(tmp_path: Path) -> None:
+    pull = make(tmp_path, hostile=False)
+    (pull.folder / "t.dat").write_text("a,b\n1,2\n")
+    base = commit(pull.folder, "a table of the base")
+    (pull.folder / "u.dat").write_text("a,b\n1,2\n")
+    head = commit(pull.folder, "another")
+    mirror = Mirror(tmp_path / "mirror.git", f"{pull.server}/{REPO}", "")
+    mirror.fetch(head, base)
+    with mirror.checkout(head, base, tmp_path / "checkout") as written:
+        assert {"churn.csv", "t.dat"} <= written.of_base
+        assert not {"u.dat", "./t.dat"} & written.of_base
+    mirror.close()
+
+
+@pytest.mark.usefixtures("no_engine")
 def test_execute_and_compare_hold_the_head_against_the_base(tmp_path: Path) -> None:
     """Both have a plan.yaml, and the head's is better: both are really run. A pull request that
     takes the change back is worse. Without an engine the candidate of the head is not run, and
