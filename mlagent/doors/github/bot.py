@@ -40,6 +40,10 @@ FOR_THE_BOT = (
     "Set GITHUB_TOKEN to a token that may comment and read contents; in a job of GitHub Actions, "
     "`env: GITHUB_TOKEN: ${{ github.token }}`."
 )
+BY_ACTIONS = "comment-"
+"""A delivery of GitHub Actions begins so; the webhook's are named by GitHub."""
+CUT_SHORT = "The command was cut short. Give it again."
+NOT_POSTED = "GitHub did not take the answer. Run this job again to post it."
 GONE_S = 20
 """Seconds that open requests get when the server goes down."""
 
@@ -212,6 +216,9 @@ def handle_event(
 ) -> str:
     """One `issue_comment` event of GitHub Actions, from check to answer. What came of it.
 
+    The event of a command that came before, and was not done, takes it up again: somebody runs the
+    job of Actions again. Commands of other jobs that were cancelled get their reaction.
+
     Raises:
         BadInput: the file is no such event.
         MlagentError: the command failed, or was refused.
@@ -232,8 +239,13 @@ def handle_event(
         )
         if isinstance(found, Ignored):
             return f"Nothing to do. {found.reason}"
-        if not parts.queue.accept(f"comment-{found.comment}", found):
-            return "Nothing to do. This comment came before."
+        fresh = parts.queue.accept(f"{BY_ACTIONS}{found.comment}", found)
+        _end_cancelled(parts, found.comment)
+        if not fresh:
+            (job,) = [job for job in parts.queue.jobs() if job.comment == found.comment]
+            if job.state == "done":
+                return "Nothing to do. This comment came before."
+            parts.queue.begin_again(job)
         while run_one(parts.queue, "received", parts.jobs.check):
             pass
         while run_one(parts.queue, "ready", parts.jobs.work):
@@ -244,8 +256,17 @@ def handle_event(
             job = parts.queue.job(job.id)
     if job.state != "done":
         came = job.state if job.state in ("failed", "refused") else "not done"
-        raise MlagentError(f"The command was {came}: {job.reason}")
+        raise MlagentError(f"The command was {came}: {job.reason or NOT_POSTED}")
     return "Done; the answer is on the pull request."
+
+
+def _end_cancelled(parts: Parts, comment: int) -> None:
+    """Commands that an earlier job of Actions left at work end with the reaction for that; this
+    comment's own goes back into the queue."""
+    parts.queue.recover()
+    for job in parts.queue.jobs():
+        if job.state in OPEN and job.comment != comment and job.delivery.startswith(BY_ACTIONS):
+            parts.jobs.give_up(job, CUT_SHORT)
 
 
 def _event_file(file: Path) -> Any:

@@ -64,10 +64,14 @@ class Jobs:
         self._step(job, self._work_and_tell)
 
     def give_up(self, job: Job, reason: str) -> None:
-        """The job ends without an answer; its comment gets the reaction for that."""
+        """The job ends without an answer; its comment gets the reaction for that.
+
+        With an answer that could not be posted the reason stays that of the work: '' if it went
+        well.
+        """
         log.warning("job %d failed: %s", job.id, reason)
         self._react_failed(job)
-        self._queue.finish(job, "failed", reason)
+        self._queue.finish(job, "failed", reason if job.answer is None else job.reason)
 
     def _step(self, job: Job, step: Callable[[Job], None]) -> None:
         """Do a step; whatever comes of it, the comment is not left without a word."""
@@ -165,7 +169,7 @@ class Jobs:
     def _tell(self, api: GitHub, job: Job) -> None:
         answer(api, job.repository, job.number, job.comment, job.answer or "")
         react(api, job.repository, job.comment, "-1" if job.reason else "rocket")
-        self._queue.finish(job, "failed" if job.reason else "done", job.reason)
+        self._queue.told(job)
 
     def _refuse(self, api: GitHub, job: Job, reason: str, text: str) -> None:
         answer(api, job.repository, job.number, job.comment, text)
@@ -178,7 +182,9 @@ class Jobs:
         if final or job.attempts >= MOST_ATTEMPTS:
             self.give_up(job, problem.message)
             return
-        self._queue.later(job, RETRY_S * 2.0 ** (job.attempts - 1), problem.message)
+        log.info("job %d: %s", job.id, problem.message)
+        reason = problem.message if job.answer is None else job.reason  # that is of the work
+        self._queue.later(job, RETRY_S * 2.0 ** (job.attempts - 1), reason)
 
     def _parsed(self, job: Job) -> Command:
         """The command of a job. Raises BadInput."""

@@ -175,15 +175,26 @@ class Queue:
         self._move(job, job.state, answer=answer, reason=reason[:2000], attempts=0)
 
     def finish(self, job: Job, state: Literal["done", "failed", "refused"], reason: str) -> None:
-        """The job has ended."""
+        """The job has ended. An answer that it kept was not posted."""
         self._move(job, state, reason=reason[:2000])
+
+    def told(self, job: Job) -> None:
+        """The kept answer was posted: nothing is left to do."""
+        self._move(job, "failed" if job.reason else "done", answer=None)
+
+    def begin_again(self, job: Job) -> None:
+        """A job that ended is taken up because somebody asks for it: at the commit that it was
+        pinned to, with the answer that was not posted, if there is one."""
+        state: State = "received" if job.head is None else "ready"
+        reason = "" if job.answer is None else job.reason
+        self._move(job, state, not_before=0.0, attempts=0, reason=reason)
 
     def later(self, job: Job, seconds: float, reason: str) -> None:
         """Try this step again after some time."""
         back = next(waiting for waiting, at_work in NEXT.items() if at_work == job.state)
         self._move(job, back, not_before=self._clock() + seconds, reason=reason[:2000])
 
-    def _move(self, job: Job, state: State, **values: str | float | int) -> None:
+    def _move(self, job: Job, state: State, **values: str | float | int | None) -> None:
         names = "".join(f", {name} = ?" for name in values)
         with self._transaction() as base:
             base.execute(
