@@ -7,7 +7,7 @@ and name the tools of the contract that a grant takes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,8 @@ ProjectGlob = Annotated[
         description="relative to the project; `*` inside one segment, `**` across segments",
     ),
 ]
+ExportScope = Literal["project", "user", "plugin"]
+"""Where an export lies: in a project, in the user's own configuration, in a plugin."""
 Flag = Annotated[str, Field(pattern=r"^--[a-z][a-z-]*$")]
 CommandName = Annotated[str, Field(pattern=r"^[a-z]+( [a-z]+)?$")]
 
@@ -34,7 +36,16 @@ class CommandRule(Record):
     words: int = Field(ge=0, le=4, description="most words besides flags")
     text: bool = Field(description="whether the first of them is a sentence, not a path")
     values: tuple[Flag, ...] = Field(description="flags that take a value")
+    paths: tuple[Flag, ...] | None = Field(
+        None, description="those of `values` that take a file or folder; null: all of them"
+    )
     switches: tuple[Flag, ...]
+
+    @model_validator(mode="after")
+    def _paths_are_values(self) -> Self:
+        if strange := set(self.paths or ()) - set(self.values):
+            raise ValueError(f"paths are not among values: {', '.join(sorted(strange))}")
+        return self
 
 
 class DescribedCommand(CommandRule):
@@ -108,6 +119,11 @@ class ClaudeCodePolicy(Record):
 
     schema_: Literal["mlagent/claude-code-policy/v1"] = Field(alias="schema")
     mlagent: str = Field(description="version that wrote it")
+    scope: ExportScope | None = Field(
+        None,
+        description="where the hook lies: a plugin's takes `mlagent:<agent>`, the others take the "
+        "bare name; null, as in older exports: both",
+    )
     agents: dict[Role, PolicyAgent]
     plan_schema: dict[str, Any] = Field(description="JSON Schema of an agent_plan document")
     seal: Sha256 = Field(description="over everything else; a changed policy is a broken one")

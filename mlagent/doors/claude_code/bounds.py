@@ -39,10 +39,12 @@ def rule_for(contract: Contract, name: str, rules: ClaudeCodeCommands) -> Comman
     """How the agent may give a command: without the flags whose tool its contract lacks."""
     described = rules.commands[name]
     barred = {flag for flag, tool in described.flag_needs.items() if tool not in contract.tools}
+    paths = described.values if described.paths is None else described.paths
     return CommandRule(
         words=described.words,
         text=described.text,
         values=tuple(flag for flag in described.values if flag not in barred),
+        paths=tuple(flag for flag in paths if flag not in barred),
         switches=tuple(flag for flag in described.switches if flag not in barred),
     )
 

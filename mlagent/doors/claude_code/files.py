@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
@@ -20,13 +20,13 @@ from mlagent import __version__
 from mlagent.agents.registry import load_contracts
 from mlagent.content import Content
 from mlagent.contracts.base import ROLES
-from mlagent.contracts.claude_code import ClaudeCodeExport
+from mlagent.contracts.claude_code import ClaudeCodeExport, ExportScope
 
 from .agent_text import agent_markdown
 from .hook.entry import ALIVE, PLUGIN
 from .policy import compile_policy, contract_sha256, load_work
 
-Scope = Literal["project", "user", "plugin"]
+Scope = ExportScope
 SCOPES: tuple[Scope, ...] = ("project", "user", "plugin")
 SKILLS = ("mlagent-plan", "mlagent-run", "mlagent-review")
 ABOUT = (
@@ -79,7 +79,7 @@ def export_files(content: Content, scope: Scope) -> dict[str, str]:
     """Path below the output folder -> text of each file, settings.json excepted."""
     place = PLACES[scope]
     contracts, works = load_contracts(content), load_work(content)
-    policy = compile_policy(content, contracts, works)
+    policy = compile_policy(content, contracts, works, scope)
     found: dict[str, str] = {}
     for role in ROLES:
         copy = f"{place.contracts}/{role}.yaml"

@@ -19,6 +19,7 @@ from mlagent.contracts.claude_code import (
     ClaudeCodeAgent,
     ClaudeCodeCommands,
     ClaudeCodePolicy,
+    ExportScope,
     PolicyAgent,
     PolicyPlanning,
 )
@@ -50,9 +51,12 @@ def contract_sha256(content: Content, role: Role) -> str:
 
 
 def compile_policy(
-    content: Content, contracts: Mapping[Role, Contract], works: Mapping[Role, ClaudeCodeAgent]
+    content: Content,
+    contracts: Mapping[Role, Contract],
+    works: Mapping[Role, ClaudeCodeAgent],
+    scope: ExportScope,
 ) -> ClaudeCodePolicy:
-    """The policy of all agents.
+    """The policy of all agents, as the hook of an export into this scope reads it.
 
     Raises:
         BadInput: an agent is granted what has no rule, or what its contract does not allow.
@@ -77,6 +81,7 @@ def compile_policy(
     body = {
         "schema": SCHEMA,
         "mlagent": __version__,
+        "scope": scope,
         "agents": {role: agent.model_dump(mode="json") for role, agent in agents.items()},
         "plan_schema": schema,
     }

@@ -11,7 +11,7 @@ from mlagent.doors.claude_code.hook.guard import tool_problem
 from mlagent.doors.claude_code.policy import compile_policy, load_work
 
 POLICY = compile_policy(
-    Content(), load_contracts(Content()), load_work(Content())
+    Content(), load_contracts(Content()), load_work(Content()), "project"
 ).model_dump(mode="json")  # fmt: skip
 ENGINEER = POLICY["agents"]["ml-engineer"]
 EXPLORER = POLICY["agents"]["data-explorer"]

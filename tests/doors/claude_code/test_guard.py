@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import shlex
 import subprocess
@@ -148,6 +149,9 @@ def command(project: Path, text: Any, agent: dict[str, Any] = ENGINEER) -> str |
         "mlagent --help",
         "mlagent plan --help",
         "mlagent compare 20260101-1200 20260102-0900",
+        "mlagent plan 'x' --data churn.csv --target runs --id candidates --time '/day'",
+        "mlagent plan 'x' --target=../day --positive /etc --exclude .env --group below/runs",
+        "mlagent plan 'x' --positive -1",
     ],
 )
 def test_plain_commands_of_mlagent_pass(project: Path, text: str) -> None:
@@ -209,6 +213,10 @@ REFUSED = [
     "mlagent plan 'x' --data=.git/config",
     "mlagent execute --candidate candidates/one --mine",
     "mlagent execute --candidate ../outside/one",
+    "mlagent execute --replay ../outside",
+    "mlagent execute --replay runs/r1",
+    "mlagent plan x --target --data /etc/passwd",
+    "mlagent plan x --target",
     "mlagent execute candidates/one/solution.py",
     "mlagent execute --test ../outside/secret.txt",
     "mlagent report --open",
@@ -241,6 +249,17 @@ REFUSED = [
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: repr(text)[:40])
 def test_everything_else_is_refused(project: Path, text: Any) -> None:
     assert command(project, text)
+
+
+def test_a_policy_that_names_no_paths_takes_every_value_for_one(project: Path) -> None:
+    commands = copy.deepcopy(ENGINEER["commands"])
+    for rule in commands.values():
+        del rule["paths"]
+    older = {**ENGINEER, "commands": commands}
+    for text in ("mlagent plan x --target runs", "mlagent plan x --target '/day'"):
+        assert command(project, text) is None
+        assert command(project, text, older)
+    assert command(project, "mlagent plan x --target SalePrice", older) is None
 
 
 def test_an_agent_without_try_may_not_try(project: Path) -> None:
@@ -313,6 +332,8 @@ def test_every_command_and_flag_of_the_rules_exists() -> None:
             takes = {flag for o in found.params if not getattr(o, "is_flag", 0) for flag in o.opts}
             assert set(rule["values"]) <= takes, name
             assert set(rule["switches"]) <= flags - takes, name
+            files = {"--data", "--test", "--candidate", "--replay"}  # a run is named by path too
+            assert set(rule["paths"]) == files & set(rule["values"]), name
             words = [o for o in found.params if o.param_type_name == "argument"]
             assert rule["words"] == (0 if name == "execute" else len(words)), name
 

@@ -110,17 +110,43 @@ def test_an_allowed_step_passes_in_silence(ask: Ask, project: Path) -> None:
     assert ask(bash(project, "mlagent board --json")) == SILENT
 
 
-@pytest.mark.parametrize("agent", ["ml-engineer", "mlagent:ml-engineer"])
-def test_training_outside_the_sandbox_is_refused(ask: Ask, project: Path, agent: str) -> None:
-    said = ask(bash(project, "python train.py", agent))
+def test_training_outside_the_sandbox_is_refused(ask: Ask, project: Path) -> None:
+    said = ask(bash(project, "python train.py"))
     assert "contract of ml-engineer" in refused(said)
     assert "'python' is not `mlagent`" in refused(said)
 
 
-@pytest.mark.parametrize("agent", [None, "Explore", "other:ml-engineer", "my-ml-engineer", 7])
+@pytest.mark.parametrize(
+    "agent",
+    [None, "Explore", "other:ml-engineer", "mlagent:ml-engineer", "my-ml-engineer", 7],
+)
 def test_the_user_and_other_agents_are_left_alone(ask: Ask, project: Path, agent: Any) -> None:
     for command in ("rm x", "echo ml-engineer | cat"):
         assert ask(bash(project, command, agent)) == SILENT
+
+
+def test_the_plugin_holds_its_own_agents_and_no_ml_engineer_of_the_users(tmp_path: Path) -> None:
+    export_agents(Content(), "plugin", tmp_path, force=False)
+    command = hook_groups("plugin")["PreToolUse"]["hooks"][0]["command"]
+    root = str(tmp_path / "plugins" / "mlagent")
+    for agent, wanted in (("mlagent:ml-engineer", "deny"), ("ml-engineer", ""), ("x:mlagent", "")):
+        done = subprocess.run(
+            ["sh", "-c", command],
+            input=json.dumps(bash(tmp_path, "python train.py", agent)).encode(),
+            capture_output=True,
+            check=False,
+            env={"CLAUDE_PLUGIN_ROOT": root, "PATH": os.environ["PATH"]},
+        )
+        assert done.returncode == 0
+        assert wanted in done.stdout.decode()
+        assert bool(wanted) is bool(done.stdout)
+
+
+def test_a_policy_of_an_older_export_holds_both_names(ask: Ask, project: Path) -> None:
+    damage(project, without("scope"))
+    for agent in ("ml-engineer", "mlagent:ml-engineer"):
+        assert "contract of ml-engineer" in refused(ask(bash(project, "python train.py", agent)))
+        assert ask(bash(project, "mlagent board", agent)) == SILENT
 
 
 def test_where_the_event_cannot_be_read_every_step_is_refused(
@@ -165,8 +191,10 @@ def edit(old: str, new: str) -> Callable[[Path], object]:
     return change
 
 
-def without(*keys: str) -> Callable[[Path], object]:
-    """Take a part out and seal the rest again, as an export of another version might."""
+def without(*keys: str, instead: object = None) -> Callable[[Path], object]:
+    """Take a part out and seal the rest again, as an export of another version might.
+
+    `instead`: what then stands in its place."""
 
     def change(file: Path) -> None:
         policy = json.loads(file.read_text())
@@ -174,6 +202,8 @@ def without(*keys: str) -> Callable[[Path], object]:
         for key in keys[:-1]:
             holder = holder[key]
         del holder[keys[-1]]
+        if instead is not None:
+            holder[keys[-1]] = instead
         policy["seal"] = entry.seal({k: v for k, v in policy.items() if k != "seal"})
         file.write_text(json.dumps(policy))
 
@@ -190,6 +220,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "loosened by hand": edit('"Read"', '"WebFetch"'),
     "another version": edit("policy/v1", "policy/v2"),
     "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "of another scope": without("scope", instead="team"),
+    "of a strange scope": without("scope", instead=["plugin"]),
     "without an agent": without("agents", "ml-engineer"),
     "without tools": without("agents", "ml-engineer", "tools"),
     "without commands": without("agents", "ml-engineer", "commands"),

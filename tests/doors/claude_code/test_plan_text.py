@@ -18,6 +18,7 @@ from mlagent.contracts.errors import BadInput
 from mlagent.contracts.plan import AgentPlanDocument
 from mlagent.documents import dump_yaml, load_yaml
 from mlagent.doors.claude_code.hook.plan_text import Refused, read_plan_text
+from mlagent.doors.claude_code.hook.stopping import find_plans
 
 GUIDE = Path(__file__).parents[3] / "docs" / "HYBRID_PLANNING_GUIDE.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
@@ -198,6 +199,13 @@ def test_hostile_text_takes_no_time(text: str) -> None:
     begun = time.process_time()
     with suppress(Refused):
         read_plan_text(text)
+    assert time.process_time() - begun < 2
+
+
+def test_a_hostile_message_takes_no_time() -> None:
+    begun = time.process_time()
+    for line in (" " * 100_000, " " * 50_000 + "{" + " " * 50_000, "`" * 100_000, "{'" * 50_000):
+        assert find_plans(f"{line}x\n" * 2) == []
     assert time.process_time() - begun < 2
 
 

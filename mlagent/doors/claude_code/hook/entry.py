@@ -1,10 +1,11 @@
 """The hook itself: one event on stdin, a verdict as exit code and text.
 
-Guarantees: exit 0 and silence for an agent that is not mlagent's; for its own agents a refusal as
-JSON on stdout, in the form that Claude Code documents for the event; exit 2 with a sentence on
+Guarantees: exit 0 and silence for an agent that is not of this export; for its own agents a refusal
+as JSON on stdout, in the form that Claude Code documents for the event; exit 2 with a sentence on
 stderr, which refuses too, when the policy is broken, the event cannot be read, or the hook fails. A
 hook that hangs is killed, which the command around it turns into a refusal. Each verdict ends with
 ALIVE, which that command demands and takes away: silence of a hook that never ran is no consent.
+Does not know which file an agent comes from: only its name.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ROLES = ("data-explorer", "statistical-analyst", "ml-engineer")
 PLUGIN = "mlagent"
 """A plugin's agents are named `plugin:agent`."""
+SCOPES = ("project", "user", "plugin")
 SCHEMA = "mlagent/claude-code-policy/v1"
 SECONDS = 20
 """A hook that reaches Claude Code's own limit would be ignored, so it ends before."""
@@ -56,6 +58,8 @@ def read_policy(path: str) -> dict[str, Any]:
     body = {key: value for key, value in policy.items() if key != "seal"}
     if policy.get("seal") != seal(body):
         raise BrokenPolicy("it was changed after `mlagent agents export` wrote it")
+    if policy.get("scope") not in (None, *SCOPES):
+        raise BrokenPolicy("its scope is not known")
     agents = policy.get("agents")
     if not isinstance(agents, dict) or not isinstance(policy.get("plan_schema"), dict):
         raise BrokenPolicy("a part is missing")
@@ -74,13 +78,18 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def role_of(event: dict[str, Any]) -> str | None:
-    """Whose event it is: a role, or None for the user's session and for other agents."""
+def role_of(event: dict[str, Any], scope: str | None = None) -> str | None:
+    """Whose event it is: a role, or None for the user's session and for other agents.
+
+    A plugin's agents always bear its name before a colon, the others never do. `scope`: the export
+    that this hook belongs to; None: not known, so either may be its own.
+    """
     name = event.get("agent_type")
     if not isinstance(name, str):
         return None
     plugin, _, bare = name.rpartition(":")
-    return bare if bare in ROLES and plugin in ("", PLUGIN) else None
+    own = ("", PLUGIN) if scope is None else (PLUGIN,) if scope == "plugin" else ("",)
+    return bare if bare in ROLES and plugin in own else None
 
 
 def run(kind: str, text: str, policy_path: str) -> int:
@@ -95,6 +104,8 @@ def run(kind: str, text: str, policy_path: str) -> int:
     broken = False
     try:
         policy = read_policy(policy_path)
+        if role_of(event, policy.get("scope")) is None:
+            return 0
         problems = _stop(event, role, policy) if stopping else _tool(event, role, policy)
     except BrokenPolicy as error:
         broken = True

@@ -224,7 +224,8 @@ class _Reader(Cursor):
 
     def block_indent(self, parent: int) -> int:
         widest = 0
-        for line in self.lines[self.row :]:
+        for row in range(self.row, len(self.lines)):
+            line = self.lines[row]
             indent = len(line) - len(line.lstrip(" "))
             if line.strip(" "):
                 if widest > max(indent, parent + 1) or (widest > indent > parent):

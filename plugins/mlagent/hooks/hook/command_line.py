@@ -3,7 +3,8 @@
 Guarantees: what is allowed means one command with these words to any shell: outside quotes only
 letters, digits and `_-./:,+@=` stand, so nothing is expanded, chained, redirected or substituted;
 the first word is `mlagent` itself; the subcommand and each flag are on the agent's list; each word
-that could be a path lies inside the project. Does not run anything.
+that could be a path, and the value of each flag that takes one, lies inside the project. Does not
+run anything.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ def command_problem(command: Any, allowed: dict[str, Any], cwd: str, root: str) 
 
     Args:
         command: as Claude Code would give it to the shell.
-        allowed: subcommand -> {"values": [flags], "switches": [flags], "words": most positionals,
-            "text": whether the first positional is a sentence}.
+        allowed: subcommand -> {"values": [flags], "paths": [those that take a file or folder],
+            "switches": [flags], "words": most positionals, "text": whether the first positional is
+            a sentence}. Without "paths", as an older export has it, all values are paths.
         cwd, root: real paths of the shell's folder and of the project.
     """
     if not isinstance(command, str) or not command.strip():
@@ -67,6 +69,8 @@ def _words_problem(words: list[str], allowed: dict[str, Any], cwd: str, root: st
         given = " ".join(words[:2])[:60]
         return f"`mlagent {given}` is not among your commands: {', '.join(sorted(allowed))}."
     rule = allowed[name]
+    named = rule.get("paths")
+    named = named if isinstance(named, list) else rule["values"]
     rest, paths, positionals = words[len(name.split(" ")) :], [], 0
     while rest:
         word = rest.pop(0)
@@ -76,7 +80,11 @@ def _words_problem(words: list[str], allowed: dict[str, Any], cwd: str, root: st
         if flag in rule["values"]:
             if not equals and not rest:
                 return f"{flag} needs a value."
-            paths.append(value if equals else rest.pop(0))
+            value = value if equals else rest.pop(0)
+            if flag in named:
+                paths.append(value)
+            elif not equals and value.startswith("--"):
+                return f"{flag} needs a value."
         elif word.startswith("-"):
             known = ", ".join([*rule["values"], *rule["switches"]]) or "none"
             return f"`mlagent {name} {flag[:40]}` is refused; your flags: {known}."

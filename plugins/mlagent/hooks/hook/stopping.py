@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRANSCRIPT_START, TRANSCRIPT_END = 200_000, 1_800_000
 """Bytes of a longer transcript that are read: the first request, and what came last."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,}) *([A-Za-z]*)")
-_BARE = re.compile(r" *[{\"']* *agent_plan[\"']? *:")
+_BARE = re.compile(r" *(?:[{\"']+ *)?agent_plan[\"']? *:")
 
 
 def stop_problems(event: dict[str, Any], role: str, policy: dict[str, Any]) -> list[str]:
