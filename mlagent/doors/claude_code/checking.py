@@ -6,7 +6,8 @@ what lies in an `agents` folder, where Claude Code looks, and elsewhere what has
 a name or a description, also a broken one. In a plugin each file registers, so a file that would
 not load in a project is named with what it becomes there (`plugin_names`); of a marketplace each
 plugin in it is judged. Settings that switch hooks off are named, and so is what no longer holds the
-contracts of an export (`enforcement`): a warning, under --strict a broken rule.
+contracts of an export (`enforcement`): a warning, under --strict a broken rule. An export in a
+folder above, whose hooks do not run from here, is a warning too (`launching`).
 Reads only; links are named and not followed, though Claude Code would.
 """
 
@@ -23,6 +24,7 @@ from mlagent.sandbox.sanitize import clean_line
 
 from .enforcement import not_enforced
 from .hooks_off import hooks_off
+from .launching import hooks_left_above
 from .loading import MEASURED_ON, Loaded, load
 from .marketplace_strict import MARKETPLACE, elsewhere, local_plugins, marketplace_part
 from .plugin_names import Registered, registered_as
@@ -79,7 +81,12 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
         )
     is_market = (folder / MARKETPLACE).is_file()
     place: Place = "plugin" if is_market else _root(folder)[1]
-    seen = _look_at_market(folder, strict) if is_market else _look(folder, strict)
+    above = hooks_left_above(folder) if place == "agents" else []
+    hint = "".join(f" {said}" for said in above)
+    try:
+        seen = _look_at_market(folder, strict) if is_market else _look(folder, strict)
+    except BadInput as error:
+        raise BadInput(error.message, remedy=f"{error.remedy}{hint}".strip()) from None
     if not seen.files and not seen.parts:
         left = seen.skipped
         first = f"; left out: {left[0]}" if left else ""
@@ -88,7 +95,7 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
         raise BadInput(
             f"{str(folder)!r} holds no subagent file{first}{more}.",
             remedy="They end in .md and begin with a frontmatter that has a name and a "
-            f"description.{other}",
+            f"description.{other}{hint}",
         )
     bad = any(not f.verdict.loads or f.rules or f.shadowed_by for f in seen.files)
     bad = bad or any(part.rules for part in seen.parts)
@@ -102,7 +109,9 @@ def check_folder(folder: Path, *, strict: bool) -> AgentCheck:
         files=tuple(seen.files),
         parts=tuple(seen.parts),
         skipped=tuple(seen.skipped),
-        warnings=tuple(clean_line(said) for said in (*hooks_off(seen.settings), *seen.warnings)),
+        warnings=tuple(
+            clean_line(said) for said in (*hooks_off(seen.settings), *seen.warnings, *above)
+        ),
     )
 
 

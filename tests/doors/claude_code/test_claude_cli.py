@@ -23,6 +23,7 @@ from plugin_name_cases import write_plugin
 
 from mlagent.content import Content
 from mlagent.contracts.base import ROLES
+from mlagent.contracts.errors import BadInput
 from mlagent.doors.claude_code.checking import check_folder
 from mlagent.doors.claude_code.exporting import export_agents
 from mlagent.testing.messages_api import MessagesApi, calls, messages_api, says
@@ -46,12 +47,14 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def claude(project: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def claude(
+    project: Path, *words: str, below: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command line with nothing of this machine but the PATH."""
     dead = "http://127.0.0.1:9"
     return subprocess.run(
         [CLI, *words],
-        cwd=project,
+        cwd=project / below,
         capture_output=True,
         text=True,
         check=False,
@@ -173,8 +176,10 @@ GOOD = f"""agent_plan:
 """
 
 
-def session(project: Path, agent: str, *words: str) -> list[dict[str, Any]]:
+def session(project: Path, agent: str, *words: str, below: str = "") -> list[dict[str, Any]]:
     """A session in which the main agent calls `agent`, which tries what it must not.
+
+    `below`: the folder of the project in which it is started.
 
     Returns the messages of the subagent's last request.
     """
@@ -204,9 +209,8 @@ def session(project: Path, agent: str, *words: str) -> list[dict[str, Any]]:
     with messages_api(script, strict=False) as api:
         words = (*words, "--permission-mode", "acceptEdits", "--allowedTools", "Bash(mlagent:*)")
         quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
-        done = claude(
-            project, *words, "-p", "go", ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY="x", **quiet
-        )
+        quiet |= {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": "x"}
+        done = claude(project, *words, "-p", "go", below=below, **quiet)
         assert done.returncode == 0, done.stdout + done.stderr
         return last_of_the_agent(api)
 
@@ -279,3 +283,14 @@ def test_settings_switch_the_hooks_off_where_we_say_so(
     assert [str(settings) in said for said in check_folder(project, strict=True).warnings] == [
         True
     ] * off
+
+
+def test_a_session_below_the_export_finds_the_agent_and_no_hook(project: Path) -> None:
+    """What `agents check` warns of; should it fail one day, the warning can go."""
+    (project / "services").mkdir()
+    (project / ".git").mkdir()
+    messages = session(project, "ml-engineer", below="services")
+    assert "contract of ml-engineer" not in json.dumps(messages)
+    with pytest.raises(BadInput) as refused:
+        check_folder(project / "services", strict=True)
+    assert "none of its hooks" in str(refused.value)

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from exported import export
 
+from mlagent.contracts.errors import BadInput
 from mlagent.doors.claude_code.checking import check_folder
 from mlagent.doors.claude_code.files import SCOPES
 from mlagent.testing.command_line import run_mlagent
 
+AGENT = "---\nname: a\ndescription: b\n---\nbody\n"
 ROOTS = {"project": ".claude", "user": "", "plugin": "plugins/mlagent"}
 HOOK = {"project": "mlagent/hook", "user": "mlagent/hook", "plugin": "hooks/hook"}
 HOOKS = {"project": "settings.json", "user": "settings.json", "plugin": "hooks/hooks.json"}
@@ -155,3 +157,26 @@ def test_a_copied_subagent_is_held_by_nothing(tmp_path: Path) -> None:
     assert all("nothing holds its contract" in sentence for sentence in found)
     export(tmp_path / "to", "project")
     assert said(tmp_path / "to", "project") == []
+
+
+def test_a_folder_below_an_export_is_told_that_its_hooks_stay_above(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    below = top / "services" / "churn"
+    (below / ".claude" / "agents").mkdir(parents=True)
+    (top / ".git").mkdir()
+    export(top)
+    assert check_folder(top, strict=False).warnings == ()
+    assert check_folder(top / ".claude" / "agents", strict=False).warnings == ()
+    with pytest.raises(BadInput) as refused:
+        check_folder(top / "services", strict=False)
+    assert f"none of its hooks, so nothing holds the contracts; start it in {top}." in str(
+        refused.value
+    )
+    (below / ".claude" / "agents" / "a.md").write_text(AGENT)
+    (warning,) = check_folder(below, strict=False).warnings
+    assert f"start it in {top}." in warning
+    (below / ".git").mkdir()  # a repository of its own: nothing above is looked for
+    assert check_folder(below, strict=False).warnings == ()
+    (below / ".git").rmdir()
+    export(below)
+    assert check_folder(below, strict=False).warnings == ()
