@@ -8,6 +8,7 @@ or, when there is none, from the file that the base commit holds.
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ from .run_facts import RunFacts
 
 MOST_BYTES = 200_000_000
 """A larger table at the base commit is not read out of git."""
+_LFS = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n"
+)
+"""What git holds in the place of a file that Git LFS keeps: git-lfs/docs/spec.md."""
 
 
 def data_difference(
@@ -78,8 +83,16 @@ def _counted_like(spread: Distributions, plan: Plan, table: Table, head: RunFact
 
 @contextmanager
 def _typed(plan: Plan, table: Table) -> Iterator[tuple[TypedTable, dict[str, ColumnChoice]]]:
-    """The table as this plan reads it; columns that it lacks are left out."""
+    """The table as this plan reads it; columns that it lacks are left out.
+
+    Raises:
+        BadInput: it has none of them.
+    """
     columns = {name: one for name, one in plan.columns.found.items() if name in table.names}
+    if not columns:
+        raise BadInput(
+            f"{Path(table.ref.path).name!r} has none of the columns that the base's plan names."
+        )
     target = plan.task.target if plan.task.target in columns else None
     task = plan.task.model_copy(update={"target": target})
     with (
@@ -119,10 +132,14 @@ def _reference(
 
 def _from_git(plan: Plan, ref: DataRef, data: bytes, head_sha256: str) -> _Reference:
     """The spread of a file that git holds, read as the plan beside it says."""
-    sha256 = hashlib.sha256(data).hexdigest()
+    pointer = _LFS.match(data)
+    sha256 = pointer[1].decode() if pointer else hashlib.sha256(data).hexdigest()
     if sha256 == head_sha256:  # nothing to count
         spread = Distributions(data_sha256=sha256, rows=ref.rows, counted_rows=0, columns=())
         return _Reference(plan, spread, "")
+    if pointer:
+        why = f"The base's table {ref.path!r} is a Git LFS pointer; git does not hold its content."
+        return _Reference(None, None, clip(why, 1000))
     with tempfile.TemporaryDirectory(prefix="mlagent-base-") as name:
         file = Path(name) / f"table.{ref.format}"
         file.write_bytes(data)
