@@ -64,6 +64,8 @@ class MetricRow(Record):
     def _verdict_agrees(self) -> MetricRow:
         if self.metric not in METRICS:
             raise ValueError(f"{self.metric!r} is no metric")
+        if self.direction != METRICS[self.metric].direction:
+            raise ValueError(f"{self.metric!r} is not to {self.direction}")
         gap = self.difference
         if gap is None:
             return self
