@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from mlagent.content import Content
@@ -55,6 +55,13 @@ class PostFlags:
     author: str | None = None
     from_file: bool = False
     require: bool = False
+
+
+class PullBase(NamedTuple):
+    """A commit of the base branch, as it was at the last push to the pull request, and its name."""
+
+    sha: str | None
+    branch: str | None
 
 
 class MovedOn(MlagentError):
@@ -119,10 +126,10 @@ def post(
     number = flags.number if event is None else event.number
     with connect(token, api) as github:
         try:
-            number, base_sha = _pull(github, repo, flags, event, report)
+            number, base = _pull(github, repo, flags, event, report)
             links = replace(links, number=number)
             if flags.from_file:
-                checked = check_gates(report, folder, base_sha)
+                checked = check_gates(report, folder, base.sha, base.branch)
                 links = replace(links, gates_checked=checked)
                 if checked and isinstance(report, ForeignReport):
                     report.mark_checked()
@@ -201,8 +208,8 @@ def _kept(
 
 def _pull(
     github: GitHub, repo: str, flags: PostFlags, event: Event | None, report: PrReport
-) -> tuple[int, str | None]:
-    """Number of the pull request, and its base commit where GitHub was asked."""
+) -> tuple[int, PullBase]:
+    """Number of the pull request, and its base where GitHub named it."""
     if event is not None and event.head_sha != report.head_commit:
         raise BadInput(
             f"The report is of commit {str(report.head_commit)[:7]}, the event of "
@@ -211,15 +218,18 @@ def _pull(
         )
     if event is not None and event.privileged:
         pull = pull_of(github, repo, event)
-        return int(pull["number"]), str(pull["base"]["sha"])
+        return int(pull["number"]), _base_of(pull)
     if event is not None and event.number is not None:
-        return event.number, event.base_sha
+        return event.number, PullBase(event.base_sha, event.base_branch)
     if flags.number is None:
         raise BadInput("Which pull request is not known.", remedy="Give --pr NUMBER.")
     if not flags.from_file:
-        return flags.number, None
-    pull = github.get(f"/repos/{repo}/pulls/{flags.number}")
-    return flags.number, str(pull["base"]["sha"])
+        return flags.number, PullBase(None, None)
+    return flags.number, _base_of(github.get(f"/repos/{repo}/pulls/{flags.number}"))
+
+
+def _base_of(pull: Mapping[str, Any]) -> PullBase:
+    return PullBase(str(pull["base"]["sha"]), str(pull["base"]["ref"]))
 
 
 def pull_of(github: GitHub, repo: str, event: Event) -> dict[str, Any]:
@@ -247,8 +257,14 @@ def pull_of(github: GitHub, repo: str, event: Event) -> dict[str, Any]:
     return fit[0]
 
 
-def check_gates(report: PrReport, folder: Path, base_sha: str | None) -> bool:
+def check_gates(
+    report: PrReport, folder: Path, base_sha: str | None, branch: str | None = None
+) -> bool:
     """Hold a foreign report's gates against those of the base commit in this clone.
+
+    Args:
+        base_sha: the base as GitHub names it.
+        branch: its name; its commits since then may be the report's base, too.
 
     Returns:
         False when this folder has no clone with that commit: nothing was checked.
@@ -263,20 +279,34 @@ def check_gates(report: PrReport, folder: Path, base_sha: str | None) -> bool:
         commit = repository.commit(base_sha) if base_sha is not None else None
         if commit is None:
             return False
+        commit = deciding_commit(report, repository, commit, branch)
         policy = policy_at(repository, commit, content_override())
-        refuse_other_base(report, repository, commit)
     finally:
         repository.close()
     refuse_loosened(report, policy)
     return True
 
 
-def refuse_other_base(report: PrReport, repository: Repository, commit: str) -> None:
-    """Raises BadInput when the base that a report names is no commit of the base branch."""
+def deciding_commit(
+    report: PrReport, repository: Repository, commit: str, branch: str | None
+) -> str:
+    """The commit of the base branch whose gates hold for a report: GitHub's, or the report's own
+    base where that is a later one. A report of an earlier one is not measured by less.
+
+    Raises:
+        BadInput: the base that the report names is no commit of the base branch.
+    """
+
+    def contains(later: str, earlier: str) -> bool:
+        return repository.merge_base(earlier, later) == earlier
+
     said = report.base_commit
     known = None if said is None else repository.commit(said)
-    if known is not None and repository.merge_base(known, commit) == known:
-        return
+    if known is not None and contains(commit, known):
+        return commit
+    tip = branch and (repository.commit(f"origin/{branch}") or repository.commit(branch))
+    if known is not None and tip and contains(known, commit) and contains(tip, known):
+        return known
     raise BadInput(
         f"The report's base {str(said)[:7]} is no commit of the base branch ({commit[:7]}).",
         remedy="Run the pull request's workflow again.",

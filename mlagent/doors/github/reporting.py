@@ -60,7 +60,7 @@ def build_report(folder: Path, run: str | None, base: str | None, event: Event |
             head,
             repository,
             said=base,
-            event_base=None if event is None else event.base_sha,
+            event_base=_event_base(head, repository, event),
         )
         return _report(folder, head, found, repository, event)
     finally:
@@ -126,6 +126,12 @@ def content_override() -> Path | None:
     """The `--content` folder of this command, or None."""
     said = os.environ.get("MLAGENT_CONTENT")
     return Path(said) if said else None
+
+
+def _event_base(head: RunFacts, repository: Repository | None, event: Event | None) -> str | None:
+    """The base commit of a pull request. `pull_request.base.sha` is the base branch as it was at
+    the last push to the pull request; a run at GitHub's test merge holds what came after, too."""
+    return None if event is None else _merged(head, repository, event) or event.base_sha
 
 
 def _other_commit(head: RunFacts, repository: Repository | None, event: Event | None) -> str:

@@ -1,8 +1,8 @@
 """What GitHub Actions says of the pull request: the event file and the environment.
 
 Guarantees: in a privileged `workflow_run` job the pull request comes from the event, never from an
-artifact; `pull_request_target` is refused. Does not trust names of branches or titles: only
-numbers, commit ids and the repository's name are read, each checked.
+artifact; `pull_request_target` is refused. Does not trust names of branches or titles: numbers,
+commit ids and the repository's name are read, each checked; a branch is looked up by its name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Event:
 
     Attributes:
         number: None in a `workflow_run` of a fork: GitHub's API knows it.
-        base_sha: None there too.
+        base_sha: the base branch as it was at the last push to the pull request; None there too.
+        base_branch: its name, for a look into the clone.
         merge_sha: GitHub's test merge, which `actions/checkout` takes.
         run_id: of the workflow run whose artifact is posted, or of this one.
         privileged: a `workflow_run` job: it posts, and computes nothing.
@@ -41,6 +42,7 @@ class Event:
     privileged: bool
     head_owner: str | None = None
     head_branch: str | None = None
+    base_branch: str | None = None
 
 
 def read_event(environment: Mapping[str, str]) -> Event | None:
@@ -62,6 +64,7 @@ def read_event(environment: Mapping[str, str]) -> Event | None:
         pull = _part(body, "pull_request")
         run = environment.get("GITHUB_RUN_ID", "")
         merge = environment.get("GITHUB_SHA", "")
+        into = _part(pull, "base").get("ref")
         return Event(
             number=_number(pull.get("number")),
             head_sha=_sha(_part(pull, "head").get("sha"), "pull_request.head.sha"),
@@ -69,6 +72,7 @@ def read_event(environment: Mapping[str, str]) -> Event | None:
             merge_sha=merge if SHA.fullmatch(merge) else None,
             run_id=int(run) if run.isascii() and run.isdigit() else None,
             privileged=False,
+            base_branch=into if isinstance(into, str) else None,
         )
     run_facts = _part(body, "workflow_run")
     if run_facts.get("event") != "pull_request":

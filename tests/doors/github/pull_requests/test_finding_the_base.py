@@ -107,6 +107,8 @@ def test_in_a_job_the_base_commit_of_the_event_holds(heads: Heads) -> None:
 
 
 def test_a_run_at_githubs_test_merge_is_held_against_the_base_branch(heads: Heads) -> None:
+    """The event's base is the branch of the last push: what others merged since then is no change
+    of this pull request."""
     with Repo(heads.folder) as repo:
         repo.git.checkout("-q", "main")
         (heads.folder / "other.txt").write_text("meanwhile\n")
@@ -117,10 +119,11 @@ def test_a_run_at_githubs_test_merge_is_held_against_the_base_branch(heads: Head
         repo.git.checkout("-q", "change")
     add_run(heads, "worse", commit=tip, number=50)
     add_run(heads, "better", commit=merge, number=99)
-    event = Event(7, heads.head, tip, merge, 1, False)
+    event = Event(7, heads.head, heads.base, merge, 1, False)
     report = report_of(heads, base=None, event=event)
     assert report.base is not None
     assert report.base.commit == tip
+    assert report.base_commit == report.policy_commit == tip
     assert report.head_commit == heads.head
     assert not [note for note in report.notes if "was made at" in note]
 

@@ -18,7 +18,7 @@ from reported import gate, report_of, text_of
 from mlagent.content import Content
 from mlagent.contracts.errors import BadInput
 from mlagent.contracts.evaluation import Evaluation
-from mlagent.contracts.pr_report import PrGate, PrReport
+from mlagent.contracts.pr_report import MetricRow, PrGate, PrReport
 from mlagent.contracts.run import Seal
 from mlagent.contracts.task import TaskSpec
 from mlagent.data.frames import read_frame, write_frame
@@ -227,6 +227,18 @@ def test_numbers_that_do_not_fit_each_other_are_no_report(
         PrReport.model_validate(data)
 
 
+def test_a_metric_cannot_be_turned_around(worse: tuple[PrReport, Path]) -> None:
+    """ROC AUC that is better the smaller it is: every number of such a row fits the others."""
+    row = worse[0].metrics[0]
+    assert row.difference is not None
+    value, low, high = (-n for n in (row.difference.value, row.difference.high, row.difference.low))
+    assert low > 0
+    turned = {"value": value, "low": low, "high": high, "verdict": "better"}
+    data = row.model_dump(mode="json") | {"direction": "minimize", "difference": turned}
+    with pytest.raises(ValidationError, match="'roc_auc' is not to minimize"):
+        MetricRow.model_validate(data)
+
+
 def test_a_foreign_report_brings_neither_gates_nor_a_base_of_its_own(
     worse: tuple[PrReport, Path],
 ) -> None:
@@ -250,6 +262,32 @@ def test_a_foreign_report_brings_neither_gates_nor_a_base_of_its_own(
     ):
         with pytest.raises(BadInput):
             check_gates(bent, folder, base)
+
+
+def test_a_later_commit_of_the_base_branch_may_be_the_base_of_a_foreign_report(
+    worse: tuple[PrReport, Path], tmp_path: Path
+) -> None:
+    """Its gates hold then. One that is not of the branch may not, nor may another branch's."""
+    folder = tmp_path / "project"
+    shutil.copytree(worse[1], folder)
+    with Repo(folder) as repo:
+        base = str(repo.commit("main").hexsha)
+        repo.git.checkout("-q", "main")
+        later = commit_all(folder, "meanwhile")
+        repo.git.checkout("-q", "-b", "mine")
+        (folder / "mlagent.yaml").write_text(SETTINGS.replace("threshold: 0.55", "threshold: 0.0"))
+        mine = commit_all(folder, "no floor")
+    named = {
+        commit: worse[0].model_copy(update={"base_commit": commit, "policy_commit": commit})
+        for commit in (base, later, mine)
+    }
+    assert check_gates(named[later], folder, base, "main")
+    assert check_gates(named[base], folder, later, "main"), "an earlier one: GitHub's gates hold"
+    for commit, branch in ((mine, "main"), (later, None), (later, "nowhere")):
+        with pytest.raises(BadInput, match="no commit of the base branch"):
+            check_gates(named[commit], folder, base, branch)
+    with pytest.raises(BadInput, match="'auc-floor' is not the one of the base commit"):
+        check_gates(named[mine], folder, base, "mine")
 
 
 WEAKER: dict[str, Callable[[PrGate], tuple[PrGate, ...]]] = {

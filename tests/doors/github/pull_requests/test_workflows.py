@@ -61,11 +61,27 @@ def test_the_job_with_rights_checks_out_no_head_and_runs_no_script() -> None:
         "contents": "read",
         "pull-requests": "write",
     }
-    assert job["if"] == "github.event.workflow_run.event == 'pull_request'"
+    assert job["if"].split(" && ")[0] == "github.event.workflow_run.event == 'pull_request'"
     (checkout,) = using(POST, "comment", "actions/checkout")
     assert not {"ref", "repository"} & set(checkout["with"])
     assert [step for step in job["steps"] if "run" in step] == []
     assert POST["on"]["workflow_run"]["workflows"] == [COMPUTE["name"]]
+
+
+def test_a_run_without_a_report_is_no_failure_of_the_job_that_posts() -> None:
+    """One that was cancelled for a newer push, or that failed before: its own check is red."""
+    job = POST["jobs"]["comment"]
+    assert job["if"].split(" && ")[1:] == ["github.event.workflow_run.conclusion != 'cancelled'"]
+    (download,) = using(POST, "comment", "actions/download-artifact")
+    assert download["continue-on-error"] == "true"
+    (post,) = using(POST, "comment", "/mlagent@")
+    assert post["if"] == f"steps.{download['id']}.outcome == 'success'"
+
+
+def test_the_base_is_evaluated_at_the_commit_that_the_head_was_merged_with() -> None:
+    (base,) = [s for s in COMPUTE["jobs"]["report"]["steps"] if "worktree" in s.get("run", "")]
+    assert '"$(git rev-parse HEAD^1)"' in base["run"]
+    assert "base.sha }}" not in Content().text("templates/pr/workflows/mlagent.yml")
 
 
 def test_branches_of_two_forks_with_one_name_do_not_push_each_others_comment_aside() -> None:
@@ -140,6 +156,38 @@ def test_the_actions_script_posts_the_comment(
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a b.json").is_file()
     assert len(github.of(7)) == 1
+
+
+def test_modules_of_the_repository_do_not_stand_in_for_pythons_own(tmp_path: Path) -> None:
+    """The action is installed while the working folder is a stranger's `logging.py`."""
+    (install,) = [step for step in ACTION["runs"]["steps"] if step["name"] == "Install mlagent"]
+    work, bin_ = tmp_path / "work", tmp_path / "runner" / "mlagent-venv" / "bin"
+    work.mkdir()
+    bin_.mkdir(parents=True)
+    (work / "logging.py").write_text("raise SystemExit('the repository was imported')\n")
+    for python in (tmp_path / "python3", bin_ / "python"):  # imports with the flags that it gets
+        python.write_text(
+            '#!/bin/sh\nflags=""\nwhile [ "$1" != -m ]; do flags="$flags $1"; shift; done\n'
+            f'echo "$*" >> "{tmp_path}/said"\nexec "{sys.executable}" $flags -c "import logging"\n'
+        )
+        python.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", install["run"]],
+        cwd=work,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+            "RUNNER_TEMP": str(tmp_path / "runner"),
+            "GITHUB_ACTION_PATH": "/action",
+            "GITHUB_PATH": str(tmp_path / "path"),
+        },
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "said").read_text().splitlines()
+    assert [line.split()[1] for line in said] == ["venv", "pip"]
 
 
 def test_an_input_is_never_read_as_a_script(heads: Heads, tmp_path: Path) -> None:
