@@ -35,6 +35,9 @@ from mlagent.referee.split import (
 from .rows import RunTable
 from .state import Bench, State
 
+LEAST_WALL_S = 40.0
+"""Of a job of explorer or analyst, whatever the budget: a machine that stands still for a while ends
+no run."""
 LEAST_FOLD_S = 2.0
 """Folds are not repeated when each fit would get less: a starved candidate is judged below its
 worth."""
@@ -251,7 +254,7 @@ def explore_rows(bench: Bench, state: State) -> None:
             columns={name: columns[name] for name in state.features},
             option=state.request.selection["data-explorer"],
             into=folder,
-            wall_s=max(20.0, state.request.budget_s * shares.explore),
+            wall_s=max(LEAST_WALL_S, state.request.budget_s * shares.explore),
         )
         bench.run.write("artifacts/data-explorer/exploration.json", found)
         bench.run.write("artifacts/data-explorer/column_roles.json", found.roles)
@@ -337,7 +340,7 @@ def analyse_rows(bench: Bench, state: State) -> None:
             engineer_option=state.request.selection["ml-engineer"],
             option=state.request.selection["statistical-analyst"],
             into=folder,
-            wall_s=max(20.0, state.request.budget_s * shares.analyse),
+            wall_s=max(LEAST_WALL_S, state.request.budget_s * shares.analyse),
         )
         bench.run.write("artifacts/statistical-analyst/analysis.json", found)
         bench.run.write(VALIDATION_PLAN, found.validation_plan)
