@@ -36,8 +36,8 @@ from .rows import RunTable
 from .state import Bench, State
 
 LEAST_WALL_S = 40.0
-"""Of a job of explorer or analyst, whatever the budget: a machine that stands still for a while ends
-no run."""
+"""Of a job of explorer or analyst, whatever the budget: a machine that stands still for a while
+ends no run."""
 LEAST_FOLD_S = 2.0
 """Folds are not repeated when each fit would get less: a starved candidate is judged below its
 worth."""
