@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from mlagent.agents.ml_engineer import CandidateFolder
 from mlagent.contracts.evaluation import CandidateScore
-from mlagent.contracts.search import FLOOR, Node
+from mlagent.contracts.search import EMPTY_SHA256, FLOOR, Node
 from mlagent.referee.leaderboard import choose
 from mlagent.store.files import write_atomically
 
@@ -26,30 +26,35 @@ from .tries import LINEAR
 def floor_of(here: Search) -> Node:
     """The template author's best: the option, or linear where the option would not ship."""
     state, option = here.state, here.state.request.engineer
-    known = here.bench.run.file(FLOOR)
-    board = []
-    for name in (LINEAR, option):
-        judged = here.scored(_floor_node(name, "", "ok"), state.scored[name])
-        board.append(CandidateScore(name=name, score=judged.score, outcome=judged.outcome))
+    judged = {
+        name: here.scored(
+            Node(
+                id=0,
+                name=name,
+                operator="floor",
+                summary="the template author's own",
+                code_sha256=EMPTY_SHA256,
+            ),
+            state.scored[name],
+        )
+        for name in (LINEAR, option)
+    }
+    board = [
+        CandidateScore(name=name, score=node.score, outcome=node.outcome)
+        for name, node in judged.items()
+    ]
     best = choose(board, state.task.metric or "", asked_for=option).name
-    result = state.scored[best]
-    if not known.is_file():  # by an earlier process of the run
-        write_atomically(known, (home_of(here.bench.run, best) / "solution.py").read_bytes())
-    code = here.codes[0] = known.read_text(encoding="utf-8")
-    if not result.ok:
-        result = replace(result, outcome=here.mask.clean(result.outcome, code))
-    return here.scored(_floor_node(best, code, result.outcome), result)
-
-
-def _floor_node(name: str, code: str, outcome: str) -> Node:
-    return Node(
-        id=0,
-        name=name,
-        operator="floor",
-        summary="the template author's own",
-        code_sha256=sha_of(code),
-        outcome=outcome,
-    )
+    kept = here.bench.run.file(FLOOR)
+    if not kept.is_file():  # else an earlier process of the run kept it
+        write_atomically(kept, (home_of(here.bench.run, best) / "solution.py").read_bytes())
+    code = here.codes[0] = kept.read_text(encoding="utf-8")
+    result = here.results[0] = state.scored[best]
+    node = judged[best].model_copy(update={"code_sha256": sha_of(code)})
+    if result.ok:
+        return node
+    masked = here.mask.clean(result.outcome, code)
+    here.results[0] = replace(result, outcome=masked)
+    return node.model_copy(update={"outcome": masked})
 
 
 def choose_node(here: Search) -> int | None:

@@ -10,6 +10,7 @@ Claude finds anything.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from difflib import unified_diff
 from functools import partial
 
@@ -105,7 +106,6 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
     """
     bench, state = here.bench, here.state
     contract = bench.contracts["ml-engineer"]
-    share = SEARCH_SHARE * state.request.budget_s
     try:
         model = model_of(contract, gateway.meter.prices)
         rules = rules_of(bench.desk.content, contract)
@@ -125,13 +125,7 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
             if not again and (why := _no_time(here, until)):
                 return why
             if step.operator == "improve":
-                parent = step.parents[0]
-                if parent != 0:  # the floor's parts were measured when it was made
-                    here.nodes[parent] = ablate(here, here.nodes[parent], share, check_call)
-                elif here.reference is None:
-                    check_call()
-                    bench.desk.progress.update(candidate=f"{here.nodes[0].name} once more")
-                    here.reference = score_code(here, REFERENCE, here.codes[0], README)
+                _measure(here, step.parents[0], check_call)
                 _write(here)
                 if bench.stop() or (not again and _no_time(here, until)):
                     continue
@@ -166,6 +160,18 @@ def _grow(here: Search, gateway: Gateway, before: Before, until: float) -> str:
         return problem.message.rstrip(".")
 
 
+def _measure(here: Search, parent: int, check_call: Callable[[], object]) -> None:
+    """What a change of this node starts from: what its parts are worth; of the floor, whose parts
+    are ours and known, what its code scores with a candidate's time."""
+    if parent != 0:
+        search_s = SEARCH_SHARE * here.state.request.budget_s
+        here.nodes[parent] = ablate(here, here.nodes[parent], search_s, check_call)
+    elif here.reference is None:
+        check_call()
+        here.bench.desk.progress.update(candidate=f"{here.nodes[0].name} once more")
+        here.reference = score_code(here, REFERENCE, here.codes[0], README)
+
+
 def _note(here: Search, node: Node) -> None:
     """A node in the journal: outcome, cost, and what it changed in its first parent's code."""
     bench, change = here.bench, ""
@@ -198,7 +204,8 @@ def _no_time(here: Search, until: float) -> str:
         return "its share of the budget was used up"
     folds = len(here.state.folds)
     rounds = math.ceil(folds / at_once(folds, here.bench.desk.cpus))
-    took = [result.scoring_s for result in here.results.values() if result.scoring_s > 0]
+    scored = [*here.results.values(), *([here.reference] if here.reference else [])]
+    took = [result.scoring_s for result in scored if result.scoring_s > 0]
     needs = max(took, default=rounds * (here.each + BESIDE_FOLD_S))
     if needs <= left + LATE * here.state.request.budget_s:
         return ""

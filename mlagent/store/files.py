@@ -31,13 +31,10 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as problem:
+    except BaseException as problem:
         temporary.unlink(missing_ok=True)
-        if problem.filename is None:  # of a full disk it has none
+        if isinstance(problem, OSError) and problem.filename is None:  # a full disk names none
             raise OSError(problem.errno, problem.strerror, str(path)) from None
-        raise
-    except BaseException:
-        temporary.unlink(missing_ok=True)
         raise
 
 

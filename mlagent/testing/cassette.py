@@ -14,11 +14,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mlagent.agents.tool_loop import THOUGHT
 from mlagent.gateway.call_log import ANSWER, REQUEST, canonical
 
 from .messages_api import Fails, Says, Script, Scripted
-
-THOUGHT = ("thinking", "redacted_thinking")
 
 
 def played(folder: Path) -> Script:

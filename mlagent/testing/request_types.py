@@ -132,8 +132,8 @@ def _of_schema(schema: Any, where: str) -> str | None:
         return f"{where}: For '{schema.get('type')}' type, '{min(strange)}' is not supported"
     if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
         return f"{where}: For 'object' type, 'additionalProperties' must be explicitly false"
-    named = {**schema.get("properties", {}), **schema.get("$defs", {})}
-    parts = [(f"{where}.{name}", part) for name, part in named.items()]
+    named = [*schema.get("properties", {}).items(), *schema.get("$defs", {}).items()]
+    parts = [(f"{where}.{name}", part) for name, part in named]
     parts += [(f"{where}.anyOf", part) for part in schema.get("anyOf", ())]
     if "items" in schema:
         parts.append((f"{where}.items", schema["items"]))
